@@ -1,0 +1,1 @@
+"""What two sides must agree on: names, messages, outcomes, result files. Standard library only."""

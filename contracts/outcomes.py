@@ -1,0 +1,80 @@
+"""
+How an attempt at a video can end, and the machine codes that say why.
+
+Imports nothing of ours and nothing beyond the standard library: stacks, Lambdas, containers and the
+command line all read it, and the containers' exit codes are defined here too.
+"""
+
+from enum import IntEnum, StrEnum
+
+
+class Outcome(StrEnum):
+    """How one attempt at a video ended."""
+
+    SUCCEEDED = "succeeded"
+    RETRYABLE = "retryable"
+    """Infrastructure is at fault (throttling, reclaim, memory, time): another attempt may do it."""
+    REJECTED = "rejected"
+    """The video or its request is at fault: retrying cannot help."""
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the containers and of `framewright run`, after sysexits(3)."""
+
+    SUCCEEDED = 0
+    USAGE = 64
+    REJECTED = 65
+    CRASHED = 70
+    RETRYABLE = 75
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome that this exit code reports; whatever is unexpected may be tried again."""
+        if self is ExitCode.SUCCEEDED:
+            return Outcome.SUCCEEDED
+        return Outcome.REJECTED if self is ExitCode.REJECTED else Outcome.RETRYABLE
+
+
+class RejectionCode(StrEnum):
+    """Why a video was rejected."""
+
+    EMPTY_FILE = "empty_file"
+    NOT_A_VIDEO = "not_a_video"
+    TRUNCATED = "truncated"
+    """The file ends before what is needed to read it at all (an MP4 without its moov box)."""
+    NO_VIDEO_STREAM = "no_video_stream"
+    NO_FRAMES = "no_frames"
+    UNREADABLE = "unreadable"
+    """A container or codec that cannot be decoded here."""
+    TOO_LARGE = "too_large"
+    NOTHING_SELECTED = "nothing_selected"
+    KEY_NOT_STORABLE = "key_not_storable"
+    """The object key cannot be a file name, so no backend that reads files can take it."""
+    BAD_REQUEST = "bad_request"
+    """The upload's metadata ask for a model or a selection that the stage does not offer."""
+    SOURCE_MISSING = "source_missing"
+    SOURCE_REPLACED = "source_replaced"
+    """A newer version took the key before this one could be read; the newer one has its own job."""
+
+
+class RetryCode(StrEnum):
+    """Why an attempt may be made again."""
+
+    ATTEMPT_INCOMPLETE = "attempt_incomplete"
+    """The attempt's files are missing or differ from what attempt.json says of them."""
+    JOB_FAILED = "job_failed"
+    JOB_STOPPED = "job_stopped"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIME_LIMIT = "time_limit"
+    CRASHED = "crashed"
+
+
+class WarningCode(StrEnum):
+    """What a reader of a committed result should know."""
+
+    DAMAGED_PACKETS = "damaged_packets"
+    STREAM_CUT_SHORT = "stream_cut_short"
+    MISSING_TIMESTAMPS = "missing_timestamps"
+    FRAME_NOT_FOUND = "frame_not_found"
+    FORMAT_CHANGED = "format_changed"
+    SEVERAL_VIDEO_STREAMS = "several_video_streams"
