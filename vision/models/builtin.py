@@ -1,0 +1,98 @@
+"""`builtin:people`: OpenCV's HOG pedestrian detector, which needs no download."""
+
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.messages import Model
+from contracts.models import resolve_model
+from contracts.results import Detection
+from vision.frames import FrameBatch, Pixels, Placement
+from vision.models.base import ModelInput, Prediction, Task
+from vision.models.nms import non_maximum_suppression
+
+WINDOW_SIZE = (64, 128)
+"""Width and height of the detector's window: nobody smaller is found."""
+WORKING_SIDE_PX = 1280
+"""The longer side of a larger picture is brought down to this, which bounds the time it takes."""
+HIT_THRESHOLD = 0.35
+NMS_IOU = 0.3
+NMS_CONTAINMENT = 0.65
+
+
+class PeopleModel:
+    """
+    Pedestrians by histograms of oriented gradients and a linear SVM (Dalal and Triggs, 2005).
+
+    A score is the logistic function of twice the SVM's decision value: 0.5 lies on the decision
+    boundary and order is kept, but it is no calibrated probability.
+    """
+
+    identity: Model
+    task = Task.DETECTION
+    input = ModelInput(size=None)
+
+    def __init__(self) -> None:
+        self.identity = resolve_model("builtin:people")
+
+    def predict(self, batch: FrameBatch) -> list[Prediction]:
+        """One prediction for each frame of the batch, in its order."""
+        return [Prediction(self._detect(pixels, batch.placement)) for pixels in batch.pixels]
+
+    @cached_property
+    def _hog(self) -> cv2.HOGDescriptor:
+        hog = cv2.HOGDescriptor()
+        hog.setSVMDetector(np.array(cv2.HOGDescriptor.getDefaultPeopleDetector(), np.float32))
+        return hog
+
+    def _detect(self, pixels: Pixels, placement: Placement) -> tuple[Detection, ...]:
+        height, width = pixels.shape[:2]
+        reduction = min(1.0, WORKING_SIDE_PX / max(width, height))
+        size = (round(width * reduction), round(height * reduction))
+        # Below its window's size the detector writes beyond its buffers (OpenCV 4.14: heap damage).
+        if size[0] < WINDOW_SIZE[0] or size[1] < WINDOW_SIZE[1]:
+            return ()
+        picture = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        if reduction < 1.0:
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        found, weights = self._hog.detectMultiScale(
+            picture,
+            hitThreshold=HIT_THRESHOLD,
+            winStride=(8, 8),
+            padding=(16, 16),
+            scale=1.05,
+            groupThreshold=0,
+        )
+        if len(found) == 0:
+            return ()
+        boxes = _tightened(np.asarray(found, np.float64))
+        values = np.asarray(weights, np.float64).reshape(-1)
+        kept = non_maximum_suppression(
+            boxes,
+            values,
+            np.zeros(len(boxes), np.int64),
+            iou=NMS_IOU,
+            containment=NMS_CONTAINMENT,
+        )
+        scores = 1.0 / (1.0 + np.exp(-2.0 * values))
+        return tuple(
+            Detection(
+                0, "person", float(scores[i]), placement.to_source(_box(boxes[i] / reduction))
+            )
+            for i in kept
+        )
+
+
+def _tightened(windows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Windows `(x, y, width, height)` as corners, less the margin around the person."""
+    x, y, width, height = windows.T
+    return np.stack(
+        [x + 0.1 * width, y + 0.07 * height, x + 0.9 * width, y + 0.93 * height], axis=1
+    )
+
+
+def _box(corners: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    x_min, y_min, x_max, y_max = (float(value) for value in corners)
+    return x_min, y_min, x_max, y_max
