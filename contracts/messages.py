@@ -5,9 +5,9 @@ import json
 from dataclasses import dataclass
 from typing import ClassVar
 
-from contracts.documents import to_dict, to_json
+from contracts.documents import to_json
 from contracts.keys import attempt_prefix, is_job_id
-from contracts.outcomes import Outcome
+from contracts.outcomes import JobState, Outcome
 from contracts.selection import Selection
 
 MAX_REQUEST_BYTES = 100_000
@@ -148,6 +148,36 @@ class Completion:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """
+    What the outcomes topic tells: how a job ended. It may come twice; `job_id` tells.
+
+    Attributes:
+        result: Where the committed `result.json` is; only on success.
+    """
+
+    SCHEMA: ClassVar[str] = "framewright/job-outcome/1"
+
+    job_id: str
+    state: JobState
+    attempt: int
+    source: Source
+    model: Model
+    selection: Selection
+    code: str | None = None
+    message: str | None = None
+    result: "ObjectLocation | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLocation:
+    """A bucket and a raw key."""
+
+    bucket: str
+    key: str
+
+
 def check_job(job_id: str, attempt: int) -> None:
     """
     Check the identity of an attempt.
@@ -206,8 +236,3 @@ def inference_request(
     if (size := len(to_json(request).encode())) > MAX_REQUEST_BYTES:
         raise ValueError(f"the request is {size} bytes long; at most {MAX_REQUEST_BYTES} fit")
     return request
-
-
-def request_summary(request: InferenceRequest) -> dict[str, object]:
-    """The facts of a request that belong into every log line about it."""
-    return {"job_id": request.job_id, "attempt": request.attempt, "source": to_dict(request.source)}

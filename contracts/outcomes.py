@@ -18,6 +18,24 @@ class Outcome(StrEnum):
     """The video or its request is at fault: retrying cannot help."""
 
 
+class JobState(StrEnum):
+    """Where a job stands in the ledger."""
+
+    RECEIVED = "RECEIVED"
+    DEFERRED = "DEFERRED"
+    """Held by the spend guard."""
+    DISPATCHED = "DISPATCHED"
+    SUCCEEDED = "SUCCEEDED"
+    REJECTED = "REJECTED"
+    FAILED = "FAILED"
+    """Attempts are exhausted; the job can be redriven."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing will happen to the job by itself any more."""
+        return self in (JobState.SUCCEEDED, JobState.REJECTED, JobState.FAILED)
+
+
 class ExitCode(IntEnum):
     """Exit codes of the containers and of `framewright run`, after sysexits(3)."""
 

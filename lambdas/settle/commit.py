@@ -1,0 +1,147 @@
+"""
+The commit: `result.json`, written once, after every file it names was found whole.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+"""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from contracts.documents import DocumentError, from_json, to_json
+from contracts.keys import ATTEMPT_DOCUMENT, attempt_prefix, result_key
+from contracts.results import AttemptDocument, ResultDocument, ResultFile
+from lambdas.common.errors import is_absent, is_conflict
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from lambdas.common.ledger import JobRecord
+
+_READ_BYTES = 1 << 20
+_READERS = 8
+
+
+class DamagedAttemptError(Exception):
+    """The attempt's files are not what attempt.json says; another attempt may leave better ones."""
+
+
+def read_attempt(
+    record: "JobRecord", attempt: int, *, s3: "S3Client", bucket: str
+) -> AttemptDocument | None:
+    """
+    The attempt's own document; None where there is none.
+
+    Raises:
+        DamagedAttemptError: It is not the document of that attempt.
+    """
+    key = attempt_prefix(record.source.key, record.job_id, attempt) + ATTEMPT_DOCUMENT
+    body = _read(bucket, key, s3=s3)
+    if body is None:
+        return None
+    try:
+        document = from_json(AttemptDocument, body)
+    except DocumentError as error:
+        raise DamagedAttemptError(f"{key}: {error}") from error
+    told = (document.job_id, document.attempt, document.source)
+    if told != (record.job_id, attempt, record.source):
+        raise DamagedAttemptError(f"{key} is the document of another attempt or source")
+    return document
+
+
+def check_files(document: AttemptDocument, *, s3: "S3Client", bucket: str) -> None:
+    """
+    Read every file the document names and compare size and SHA-256.
+
+    Raises:
+        DamagedAttemptError: A file is missing or differs.
+    """
+    prefix = attempt_prefix(document.source.key, document.job_id, document.attempt)
+    with ThreadPoolExecutor(_READERS) as readers:
+        checks = [
+            readers.submit(_check_file, file, bucket, prefix + file.name, s3)
+            for file in document.files
+        ]
+        for check in checks:
+            check.result()
+
+
+def commit(document: AttemptDocument, *, s3: "S3Client", bucket: str, now: str) -> ResultDocument:
+    """
+    Put `result.json`, unless an attempt was committed before; what is committed then.
+
+    Raises:
+        DamagedAttemptError: The document of a success lacks the video's facts.
+    """
+    if document.video is None:
+        raise DamagedAttemptError("attempt.json tells of success but not of a video")
+    result = ResultDocument(
+        job_id=document.job_id,
+        attempt=document.attempt,
+        source=document.source,
+        model=document.model,
+        selection=document.selection,
+        video=document.video,
+        counts=document.counts,
+        warnings=document.warnings,
+        timings_s=document.timings_s,
+        peak_memory_bytes=document.peak_memory_bytes,
+        bucket=bucket,
+        prefix=attempt_prefix(document.source.key, document.job_id, document.attempt),
+        files=document.files,
+        committed_at=now,
+    )
+    key = result_key(document.source.key, document.job_id)
+    try:
+        s3.put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=to_json(result).encode(),
+            ContentType="application/json",
+            IfNoneMatch="*",
+        )
+    except ClientError as error:
+        if not is_conflict(error):
+            raise
+        committed = read_result(document.source.key, document.job_id, s3=s3, bucket=bucket)
+        if committed is None:
+            raise
+        return committed
+    return result
+
+
+def read_result(
+    source_key: str, job_id: str, *, s3: "S3Client", bucket: str
+) -> ResultDocument | None:
+    """What was committed for a job; None where nothing was."""
+    body = _read(bucket, result_key(source_key, job_id), s3=s3)
+    return None if body is None else from_json(ResultDocument, body)
+
+
+def _read(bucket: str, key: str, *, s3: "S3Client") -> bytes | None:
+    try:
+        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if is_absent(error):
+            return None
+        raise
+
+
+def _check_file(file: ResultFile, bucket: str, key: str, s3: "S3Client") -> None:
+    try:
+        response = s3.get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if is_absent(error):
+            raise DamagedAttemptError(f"{key} is missing") from error
+        raise
+    digest, size = hashlib.sha256(), 0
+    for chunk in response["Body"].iter_chunks(_READ_BYTES):
+        digest.update(chunk)
+        size += len(chunk)
+    if (size, digest.hexdigest()) != (file.size_bytes, file.sha256):
+        raise DamagedAttemptError(
+            f"{key} has {size} bytes with SHA-256 {digest.hexdigest()}; "
+            f"attempt.json says {file.size_bytes} and {file.sha256}"
+        )

@@ -1,0 +1,40 @@
+"""From a message of the completions queue to the attempt that it is about."""
+
+import json
+from dataclasses import dataclass
+
+from contracts.documents import from_json
+from contracts.env import Names, parse_processing_job
+from contracts.messages import Completion
+
+PROCESSING_EVENT = "SageMaker Processing Job State Change"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingEnd:
+    """A Processing job is said to have ended; SageMaker is to be asked how."""
+
+    job_id: str
+    attempt: int
+    name: str
+
+
+def read_completion(body: str, names: Names) -> Completion | ProcessingEnd:
+    """
+    What a message tells.
+
+    Raises:
+        ValueError: It is none of ours.
+    """
+    message = json.loads(body)
+    if not isinstance(message, dict):
+        raise ValueError(f"not a completion: {body[:200]!r}")
+    if message.get("schema") == Completion.SCHEMA:
+        return from_json(Completion, body)
+    if message.get("detail-type") != PROCESSING_EVENT:
+        raise ValueError(f"not a completion: {body[:200]!r}")
+    name = message["detail"]["ProcessingJobName"]
+    stage, job_id, attempt = parse_processing_job(name)
+    if stage != names.stage:
+        raise ValueError(f"the job {name} is of another stage than {names.stage}")
+    return ProcessingEnd(job_id, attempt, name)
