@@ -1,0 +1,256 @@
+"""
+Open a video and say what it is, or say what is wrong with it.
+
+Only local files are read: FFmpeg's protocols are cut down to `file` and its demuxers to plain
+containers, so a hostile playlist can neither fetch anything nor read other files.
+"""
+
+import errno
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from contracts.outcomes import RejectionCode, WarningCode
+from contracts.results import ResultWarning, VideoFacts
+from vision.boxes import lacks_whole_moov
+from vision.faults import RejectedVideoError
+from vision.pictures import Picture, PictureStream
+
+_DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,m4v,ivf,obu,flv,"
+    "asf,ogg,mxf,mp3,wav,aac,flac,ac3,amr,aiff,caf"
+)
+"""Playlists, image sequences and capture devices are left out; sound has its own rejection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What is refused as too large.
+
+    Attributes:
+        max_pixels: Of one picture; the default is a little above 8K (7680×4320).
+        max_duration_s: Of the whole video; the default is a day.
+    """
+
+    max_pixels: int = 8192 * 8192
+    max_duration_s: float = 86_400.0
+
+    def check_pixels(self, width: int, height: int) -> None:
+        """
+        Check the size of a picture.
+
+        Raises:
+            RejectedVideoError: It has more pixels than allowed.
+        """
+        if width * height > self.max_pixels:
+            raise RejectedVideoError(
+                RejectionCode.TOO_LARGE,
+                f"The picture is {width}×{height}; at most {self.max_pixels:,} pixels are "
+                "processed. Scale the video down.",
+            )
+
+    def check_duration(self, duration_s: float) -> None:
+        """
+        Check a length of time.
+
+        Raises:
+            RejectedVideoError: It is longer than allowed.
+        """
+        if duration_s > self.max_duration_s:
+            raise RejectedVideoError(
+                RejectionCode.TOO_LARGE,
+                f"The video is {duration_s:.0f} s long; at most {self.max_duration_s:.0f} s are "
+                "processed. Cut it into parts.",
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Video:
+    """
+    An open video.
+
+    Attributes:
+        facts: As far as they are known before its end: `frame_count` is None.
+        first: The first picture; `pictures` goes on after it.
+        warnings: What a reader of the results should know of the file.
+        file_size_bytes: Of the whole file.
+    """
+
+    container: InputContainer
+    stream: VideoStream
+    facts: VideoFacts
+    first: Picture
+    pictures: PictureStream
+    limits: Limits
+    warnings: tuple[ResultWarning, ...]
+    file_size_bytes: int
+
+
+@contextmanager
+def open_video(path: Path, limits: Limits | None = None) -> Iterator[Video]:
+    """
+    Open a video file and decode its first picture; the file is closed with the context.
+
+    Raises:
+        RejectedVideoError: The file is not a video that can be processed.
+        OSError: The file cannot be read.
+    """
+    limits = limits or Limits()
+    file_size_bytes = path.stat().st_size
+    if file_size_bytes == 0:
+        raise RejectedVideoError(
+            RejectionCode.EMPTY_FILE, "The file is empty (0 bytes). Upload it again."
+        )
+    with _open_container(path) as container:
+        stream, warnings = _choose_stream(container)
+        _check_header(container, stream, limits)
+        _set_up_decoder(stream, limits)
+        pictures = PictureStream(container, stream)
+        first = _first_picture(pictures)
+        limits.check_pixels(first.image.width, first.image.height)
+        yield Video(
+            container=container,
+            stream=stream,
+            facts=_facts(container, stream, first),
+            first=first,
+            pictures=pictures,
+            limits=limits,
+            warnings=warnings,
+            file_size_bytes=file_size_bytes,
+        )
+
+
+def clockwise_rotation(picture: Picture) -> int:
+    """The clockwise turn that displaying a picture takes: 0, 90, 180 or 270 degrees."""
+    # The display matrix gives the turn counter-clockwise.
+    return round(-picture.image.rotation / 90) * 90 % 360
+
+
+def displayed_size(picture: Picture) -> tuple[int, int]:
+    """`(width, height)` of a picture as displayed, rotation applied."""
+    size = (picture.image.width, picture.image.height)
+    return size if clockwise_rotation(picture) % 180 == 0 else size[::-1]
+
+
+def promised_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """When the stream ends by its file's own word; None where the file says nothing."""
+    if (tag := stream.metadata.get("DURATION")) is not None:
+        return _tagged_duration_s(tag)
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is not None:
+        return container.duration / av.time_base
+    return None
+
+
+def _open_container(path: Path) -> InputContainer:
+    try:
+        # "file:" keeps FFmpeg from taking a name such as "concat:x" for a protocol.
+        return av.open(
+            f"file:{path.resolve()}",
+            container_options={"protocol_whitelist": "file", "format_whitelist": _DEMUXERS},
+            metadata_errors="replace",
+        )
+    except av.error.FFmpegError as error:
+        if error.errno in (errno.ENOMEM, errno.EIO, errno.EACCES, errno.ENOENT, errno.EMFILE):
+            raise
+        if lacks_whole_moov(path):
+            raise RejectedVideoError(
+                RejectionCode.TRUNCATED,
+                "The MP4 or MOV file ends before its index (the moov box). Upload the whole file, "
+                "or close the recording properly.",
+            ) from error
+        raise RejectedVideoError(
+            RejectionCode.NOT_A_VIDEO,
+            "The file's content is no video container known here. Upload MP4, MOV, MKV, WebM, "
+            "AVI, MPEG-TS or raw H.264.",
+        ) from error
+
+
+def _choose_stream(
+    container: InputContainer,
+) -> tuple[VideoStream, tuple[ResultWarning, ...]]:
+    pictures_apart = Disposition.attached_pic | Disposition.timed_thumbnails
+    streams = [s for s in container.streams.video if not s.disposition & pictures_apart]
+    if not streams:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise RejectedVideoError(
+            RejectionCode.NO_VIDEO_STREAM, f"The file holds no video stream, only: {kinds}."
+        )
+    if len(streams) == 1:
+        return streams[0], ()
+    message = f"The file holds {len(streams)} video streams; the first was processed."
+    return streams[0], (ResultWarning(WarningCode.SEVERAL_VIDEO_STREAMS, message),)
+
+
+def _check_header(container: InputContainer, stream: VideoStream, limits: Limits) -> None:
+    if stream.codec_context is None:
+        raise RejectedVideoError(
+            RejectionCode.UNREADABLE,
+            "The video's codec cannot be decoded here. Convert it to H.264.",
+        )
+    limits.check_pixels(stream.codec_context.width, stream.codec_context.height)
+    if (duration_s := promised_duration_s(container, stream)) is not None:
+        limits.check_duration(duration_s)
+
+
+def _set_up_decoder(stream: VideoStream, limits: Limits) -> None:
+    options = {"max_pixels": str(limits.max_pixels)}
+    if stream.codec_context.name == "h264":
+        # Without bitstream_restriction in the stream the decoder guesses how far pictures are
+        # reordered and loses some where it guesses short; strict makes it take the bound instead.
+        options["strict"] = "1"
+    stream.codec_context.options = options
+    stream.thread_type = "AUTO"
+    for other in stream.container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+
+
+def _first_picture(pictures: PictureStream) -> Picture:
+    first = next(pictures, None)
+    if first is not None:
+        return first
+    if pictures.damaged_count:
+        raise RejectedVideoError(
+            RejectionCode.UNREADABLE,
+            "No frame of the video could be decoded: it is damaged, encrypted or in an unsupported "
+            "form of its codec.",
+        )
+    raise RejectedVideoError(RejectionCode.NO_FRAMES, "The video stream holds no frames.")
+
+
+def _facts(container: InputContainer, stream: VideoStream, first: Picture) -> VideoFacts:
+    width, height = displayed_size(first)
+    return VideoFacts(
+        container=container.format.name,
+        codec=stream.codec_context.name,
+        pixel_format=first.image.format.name,
+        width=width,
+        height=height,
+        rotation_degrees=clockwise_rotation(first),
+        time_base=stream.time_base or Fraction(1, av.time_base),
+        duration_s=promised_duration_s(container, stream),
+        average_frame_rate=stream.average_rate or None,
+        has_audio=bool(container.streams.audio),
+    )
+
+
+def _tagged_duration_s(tag: str) -> float | None:
+    """Matroska's `00:00:02.400000000`."""
+    try:
+        hours, minutes, seconds = tag.split(":")
+        duration_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except ValueError:
+        return None
+    return duration_s if math.isfinite(duration_s) else None
