@@ -1,0 +1,143 @@
+"""MiniStack, the emulator behind everything but SageMaker, as a child process."""
+
+import http.client
+import json
+import shutil
+import time
+from pathlib import Path
+
+from local.config import (
+    ACCOUNT,
+    LOOPBACK,
+    PORT_VARIABLE,
+    REGION,
+    CloudConfig,
+    EmbeddedCloudError,
+    aws_environment,
+    clean_environment,
+    port_is_taken,
+)
+from local.processes import ProcessRecord, end_group, start_detached, tail
+
+ENTRY_POINT = Path(__file__).with_name("ministack_entry.py")
+HEALTH_PATH = "/_ministack/health"
+START_TIMEOUT_S = 60.0
+MIN_FREE_BYTES = 1 << 30
+
+_POLL_S = 0.05
+_STOP_GRACE_S = 5.0
+
+
+def check_disk(folder: Path) -> None:
+    """
+    Refuse to start where videos and results would not fit.
+
+    Raises:
+        EmbeddedCloudError: Less than 1 GiB is free.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < MIN_FREE_BYTES:
+        raise EmbeddedCloudError(
+            f"only {free / 2**20:.0f} MiB are free on the disk that holds {folder}; the embedded "
+            "cloud needs 1024 MiB. Free some space and try again."
+        )
+
+
+def check_port(port: int, *, option: str) -> None:
+    """
+    Refuse to start on a port that something else holds.
+
+    Raises:
+        EmbeddedCloudError: It does; the message says how to choose another.
+    """
+    if port_is_taken(port):
+        raise EmbeddedCloudError(
+            f"port {port} on {LOOPBACK} is taken by another program. End that program, or choose "
+            f"another port with {option}."
+        )
+
+
+def start_ministack(
+    config: CloudConfig, *, python: Path, port: int, sagemaker_port: int
+) -> ProcessRecord:
+    """
+    Start MiniStack and wait until it answers.
+
+    Its state is in memory: every start is an empty account.
+
+    Raises:
+        EmbeddedCloudError: It did not come up; the message holds the end of its log.
+    """
+    check_port(port, option=f"--port N or {PORT_VARIABLE}=N")
+    folder = config.ministack_root
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("tmp", "state", "home"):
+        (folder / name).mkdir(parents=True)
+    log = config.logs / "ministack.log"
+    log.unlink(missing_ok=True)
+    record = start_detached(
+        [str(python), str(ENTRY_POINT)],
+        environment=ministack_environment(folder, port=port, sagemaker_port=sagemaker_port),
+        cwd=folder,
+        log=log,
+    )
+    wait_until_healthy(record, port=port, path=HEALTH_PATH, name="MiniStack", log=log)
+    return record
+
+
+def ministack_environment(folder: Path, *, port: int, sagemaker_port: int) -> dict[str, str]:
+    """
+    The environment of MiniStack, which its Lambda functions inherit.
+
+    Nothing may listen beyond loopback, and nothing may be written outside its folder.
+    """
+    return {
+        **clean_environment(),
+        **aws_environment(port, sagemaker_port),
+        "BIND_HOST": LOOPBACK,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": LOOPBACK,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_REGION": REGION,
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LAMBDA_EXECUTOR": "local",
+        "DOCKER_HOST": f"unix://{folder / 'no-docker.sock'}",
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "STATE_DIR": str(folder / "state"),
+        "S3_DATA_DIR": str(folder / "state" / "s3"),
+    }
+
+
+def wait_until_healthy(
+    record: ProcessRecord, *, port: int, path: str, name: str, log: Path
+) -> None:
+    """
+    Wait until a child answers JSON on its port; end it if it does not.
+
+    Raises:
+        EmbeddedCloudError: It ended or did not answer in time.
+    """
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while record.is_alive() and time.monotonic() < deadline:
+        try:
+            _ask(port, path)
+        except (OSError, ValueError, http.client.HTTPException):
+            time.sleep(_POLL_S)
+        else:
+            return
+    fault = f"did not answer within {START_TIMEOUT_S:.0f} s" if record.is_alive() else "ended"
+    end_group(record, grace_s=_STOP_GRACE_S)
+    raise EmbeddedCloudError(f"{name} {fault}. The end of its log, {log}:\n{tail(log)}")
+
+
+def _ask(port: int, path: str) -> None:
+    # Not urllib: it would ask a proxy that the environment names.
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        json.load(connection.getresponse())
+    finally:
+        connection.close()

@@ -1,0 +1,67 @@
+"""The local SageMaker as a child process."""
+
+import os
+import shutil
+import sys
+
+from local.config import CloudConfig, clean_environment
+from local.ministack import check_port, wait_until_healthy
+from local.processes import ProcessRecord, end_group, start_detached
+
+HEALTH_PATH = "/_health"
+_CONTAINER_GRACE_S = 2.0
+
+
+def start_sagemaker(config: CloudConfig, *, port: int, sagemaker_port: int) -> ProcessRecord:
+    """
+    Start the service for a MiniStack on `port`, with no jobs, and wait until it answers.
+
+    A new MiniStack is an empty account, and so are its jobs: their names are free again.
+
+    Raises:
+        EmbeddedCloudError: It did not come up; the message holds the end of its log.
+    """
+    check_port(sagemaker_port, option="--port N, which moves both services")
+    root = config.sagemaker_root
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.rmtree(config.logs / "jobs", ignore_errors=True)
+    root.mkdir(parents=True)
+    log = config.logs / "sagemaker.log"
+    log.unlink(missing_ok=True)
+    paths = [str(config.repository), os.environ.get("PYTHONPATH", "")]
+    record = start_detached(
+        [sys.executable, "-m", "local.sagemaker", *_arguments(config, port, sagemaker_port)],
+        environment=clean_environment()
+        | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"},
+        cwd=root,
+        log=log,
+    )
+    wait_until_healthy(
+        record, port=sagemaker_port, path=HEALTH_PATH, name="the local SageMaker", log=log
+    )
+    return record
+
+
+def end_containers(config: CloudConfig) -> None:
+    """End containers that a service left behind when it crashed, and remove all work folders."""
+    running = config.sagemaker_root / "running"
+    for mark in running.glob("*") if running.exists() else ():
+        end_group(ProcessRecord(int(mark.name), mark.read_text()), grace_s=_CONTAINER_GRACE_S)
+        mark.unlink(missing_ok=True)
+    if not config.keep_work_folders:
+        shutil.rmtree(config.sagemaker_root / "work", ignore_errors=True)
+
+
+def _arguments(config: CloudConfig, port: int, sagemaker_port: int) -> list[str]:
+    options = {
+        "root": config.sagemaker_root,
+        "logs": config.logs / "jobs",
+        "repository": config.repository,
+        "port": sagemaker_port,
+        "ministack-port": port,
+        "max-running-instances": config.max_running_instances,
+        "instance-quota": config.instance_quota,
+        "stop-grace-s": config.stop_grace_s,
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    return [*arguments, "--keep-work-folders"] if config.keep_work_folders else arguments
