@@ -113,8 +113,7 @@ class _Body:
         points[:, 0] = self.pose.foot[0] + self._direction * points[:, 0]
         points[:, 1] = np.minimum(self._top + points[:, 1], self.pose.foot[1])
         fixed = np.round(points * _ONE).astype(np.int32)
-        hull: NDArray[np.int32] = cv2.convexHull(fixed).reshape(-1, 2)
-        return hull
+        return cv2.convexHull(fixed).reshape(-1, 2).astype(np.int32)
 
 
 def _leg(body: _Body, side: int, swing: float, trousers: Color, shoes: Color) -> Iterator[Part]:
@@ -142,8 +141,8 @@ def _arm(
 ) -> Iterator[Part]:
     if body.pose.turn:
         aside = -0.02 if far else 0.02
-        elbow = (shoulder_x + swing * 0.09 + aside, 0.35)
-        hand = (shoulder_x + swing * 0.17 + 2 * aside + 0.02, 0.475)
+        elbow = (shoulder_x + swing * 0.06 + aside, 0.35)
+        hand = (shoulder_x + swing * 0.12 + 2 * aside + 0.02, 0.475)
     else:
         side = -1 if far else 1
         shoulder_x = 0.115 * side

@@ -96,7 +96,7 @@ def agreement(results: Iterable[FrameResult], truth: Mapping[int, TrueFrame]) ->
         left = {figure.figure: figure for figure in figures if figure.visible >= LEAST_VISIBLE}
         ignored = [figure for figure in figures if figure.visible < LEAST_VISIBLE]
         for detection in sorted(result.detections, key=lambda found: -found.score):
-            best = max(left.values(), key=lambda it: iou(it.box, detection.box), default=None)  # noqa: B023
+            best = max(left.values(), key=lambda it: iou(it.box, detection.box), default=None)
             if best is not None and iou(best.box, detection.box) >= MATCH_IOU:
                 hits += 1
                 del left[best.figure]

@@ -11,7 +11,7 @@ from contracts.models import resolve_model
 from contracts.results import Detection
 from vision.frames import FrameBatch, Pixels, Placement
 from vision.models.base import ModelInput, Prediction, Task
-from vision.models.nms import non_maximum_suppression
+from vision.models.nms import Indices, non_maximum_suppression, overlaps
 
 WINDOW_SIZE = (64, 128)
 """Width and height of the detector's window: nobody smaller is found."""
@@ -26,6 +26,8 @@ people, against another detector's boxes. (The windows it was trained on left 0.
 """
 HIT_THRESHOLD = 0.4
 """Least decision value: between 0 and this, most windows in filmed scenes show nobody."""
+MIN_SUPPORT = 2
+"""Windows that must agree on a person: a window that no shifted or scaled one confirms is noise."""
 NMS_IOU = 0.3
 NMS_CONTAINMENT = 0.65
 """The detector fires on one person at several scales: a box mostly inside a better one goes."""
@@ -85,6 +87,7 @@ class PeopleModel:
             iou=NMS_IOU,
             containment=NMS_CONTAINMENT,
         )
+        kept = kept[_support(boxes, kept) >= MIN_SUPPORT]
         scores = 1.0 / (1.0 + np.exp(-2.0 * values))
         return tuple(
             Detection(
@@ -92,6 +95,11 @@ class PeopleModel:
             )
             for i in kept
         )
+
+
+def _support(boxes: NDArray[np.float64], kept: Indices) -> Indices:
+    """For each kept box, how many of all boxes overlap it by more than half, itself included."""
+    return np.array([int((overlaps(boxes[i], boxes)[0] > 0.5).sum()) for i in kept], np.intp)
 
 
 def _tightened(windows: NDArray[np.float64]) -> NDArray[np.float64]:

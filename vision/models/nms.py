@@ -31,7 +31,7 @@ def non_maximum_suppression(
     while order.size:
         best, rest = order[0], order[1:]
         kept.append(int(best))
-        overlap, contained = _overlaps(boxes[best], boxes[rest])
+        overlap, contained = overlaps(boxes[best], boxes[rest])
         suppressed = overlap > iou
         if containment is not None:
             suppressed |= contained > containment
@@ -39,8 +39,8 @@ def non_maximum_suppression(
     return np.array(kept, dtype=np.intp)
 
 
-def _overlaps(box: Floats, others: Floats) -> tuple[Floats, Floats]:
-    """Intersection over union, and over the smaller box's area; 0 where an area is 0."""
+def overlaps(box: Floats, others: Floats) -> tuple[Floats, Floats]:
+    """Intersection of a box with others over the union, and over the smaller area; 0 for none."""
     low = np.maximum(others[:, :2], box[:2])
     high = np.minimum(others[:, 2:], box[2:])
     intersection = np.prod(np.clip(high - low, 0, None), axis=1)
