@@ -114,7 +114,7 @@ def decode_warnings(
         warnings.append(ResultWarning(WarningCode.DAMAGED_PACKETS, text))
     if (cut := _cut_short(video, report)) is not None:
         warnings.append(ResultWarning(WarningCode.STREAM_CUT_SHORT, cut))
-    if video.pictures.order_is_time:
+    if video.pictures.order_is_time and video.stream.codec_context.has_b_frames:
         text = "The file keeps no presentation timestamps; times follow the order of the frames."
         warnings.append(ResultWarning(WarningCode.MISSING_TIMESTAMPS, text))
     elif report.guessed_times:

@@ -41,8 +41,8 @@ class PictureStream:
         packet_count: Packets read so far.
         damaged_count: Packets so far that the container or the decoder found damaged.
         read_error: What ended the reading early, None where the container ended by itself.
-        order_is_time: The container keeps decoding timestamps only (AVI with B-frames), so times
-            come from the order of the pictures.
+        order_is_time: The container keeps decoding timestamps only (AVI), so the times come from
+            the order of the pictures.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
@@ -54,7 +54,7 @@ class PictureStream:
         self.packet_count = 0
         self.damaged_count = 0
         self.read_error: str | None = None
-        self.order_is_time = False
+        self.order_is_time = container.format.name == "avi"
 
     def __iter__(self) -> Iterator[Picture]:
         return self
@@ -69,7 +69,7 @@ class PictureStream:
         for image in self._decoded(None):
             yield Picture(image, self._time_of(image))
 
-    def _decoded(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+    def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         try:
             return self._stream.decode(packet)
         except av.error.FFmpegError as error:
@@ -78,7 +78,7 @@ class PictureStream:
             self._note_damage(packet.pts if packet else None)
             return []
 
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
+    def _packets(self) -> Iterator["Packet[VideoStream]"]:
         failed_reads = 0
         packets = self._container.demux(self._stream)
         while failed_reads < _MAX_FAILED_READS:
@@ -97,9 +97,7 @@ class PictureStream:
             self._note_packet(packet)
             yield packet
 
-    def _note_packet(self, packet: Packet[VideoStream]) -> None:
-        if self.packet_count == 0:
-            self.order_is_time = packet.pts is None and packet.dts is not None
+    def _note_packet(self, packet: "Packet[VideoStream]") -> None:
         self.packet_count += 1
         if packet.is_corrupt:
             self._note_damage(packet.pts)

@@ -112,7 +112,7 @@ def open_video(path: Path, limits: Limits | None = None) -> Iterator[Video]:
             RejectionCode.EMPTY_FILE, "The file is empty (0 bytes). Upload it again."
         )
     with _open_container(path) as container:
-        stream, warnings = _choose_stream(container)
+        stream, warnings = _choose_stream(container, path)
         _check_header(container, stream, limits)
         _set_up_decoder(stream, limits)
         pictures = PictureStream(container, stream)
@@ -165,11 +165,7 @@ def _open_container(path: Path) -> InputContainer:
         if error.errno in (errno.ENOMEM, errno.EIO, errno.EACCES, errno.ENOENT, errno.EMFILE):
             raise
         if lacks_whole_moov(path):
-            raise RejectedVideoError(
-                RejectionCode.TRUNCATED,
-                "The MP4 or MOV file ends before its index (the moov box). Upload the whole file, "
-                "or close the recording properly.",
-            ) from error
+            raise _truncated() from error
         raise RejectedVideoError(
             RejectionCode.NOT_A_VIDEO,
             "The file's content is no video container known here. Upload MP4, MOV, MKV, WebM, "
@@ -177,11 +173,21 @@ def _open_container(path: Path) -> InputContainer:
         ) from error
 
 
+def _truncated() -> RejectedVideoError:
+    return RejectedVideoError(
+        RejectionCode.TRUNCATED,
+        "The MP4 or MOV file ends before its index (the moov box) does. Upload the whole file, or "
+        "close the recording properly.",
+    )
+
+
 def _choose_stream(
-    container: InputContainer,
+    container: InputContainer, path: Path
 ) -> tuple[VideoStream, tuple[ResultWarning, ...]]:
     pictures_apart = Disposition.attached_pic | Disposition.timed_thumbnails
     streams = [s for s in container.streams.video if not s.disposition & pictures_apart]
+    if not streams and lacks_whole_moov(path):
+        raise _truncated()
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise RejectedVideoError(
@@ -205,7 +211,8 @@ def _check_header(container: InputContainer, stream: VideoStream, limits: Limits
 
 
 def _set_up_decoder(stream: VideoStream, limits: Limits) -> None:
-    options = {"max_pixels": str(limits.max_pixels)}
+    # The decoder counts its padding too; pictures are checked again one by one.
+    options = {"max_pixels": str(max(4 * limits.max_pixels, 1 << 20))}
     if stream.codec_context.name == "h264":
         # Without bitstream_restriction in the stream the decoder guesses how far pictures are
         # reordered and loses some where it guesses short; strict makes it take the bound instead.
@@ -241,9 +248,14 @@ def _facts(container: InputContainer, stream: VideoStream, first: Picture) -> Vi
         rotation_degrees=clockwise_rotation(first),
         time_base=stream.time_base or Fraction(1, av.time_base),
         duration_s=promised_duration_s(container, stream),
-        average_frame_rate=stream.average_rate or None,
+        average_frame_rate=_frame_rate(stream),
         has_audio=bool(container.streams.audio),
     )
+
+
+def _frame_rate(stream: VideoStream) -> Fraction | None:
+    # Of a stream without any times the average is FFmpeg's default, 25; the codec's header knows.
+    return (stream.average_rate if stream.duration else stream.guessed_rate) or None
 
 
 def _tagged_duration_s(tag: str) -> float | None:

@@ -6,12 +6,15 @@ picture that is damaged, blended or turned does not read as another number: it r
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from vision.frames import Pixels
@@ -44,25 +47,38 @@ class VideoSpec:
     times: Sequence[int] | None = None
     codec: str = "libx264"
     pixel_format: str = "yuv420p"
-    options: dict[str, str] = field(default_factory=lambda: {"g": "12", "bf": "0"})
+    options: dict[str, str] = field(
+        default_factory=lambda: {"g": "12", "bf": "0", "sc_threshold": "0"}
+    )
     container_options: dict[str, str] = field(default_factory=dict)
     rotation_degrees: int = 0
     has_audio: bool = False
     numbers: Sequence[int] | None = None
 
 
-B_FRAMES = {"g": "12", "bf": "3", "b-adapt": "0", "b-pyramid": "normal"}
+B_FRAMES = {"g": "12", "sc_threshold": "0", "bf": "3", "b-adapt": "0", "b-pyramid": "normal"}
 OPEN_GOP = {**B_FRAMES, "x264-params": "open-gop=1:keyint=12:min-keyint=12:scenecut=0"}
 INTRA_REFRESH = {"g": "12", "x264-params": "intra-refresh=1:keyint=12"}
 
 
-def make_video(path: Path, spec: VideoSpec | None = None) -> Path:
-    """Encode a video; the file's ending names the container."""
+def make_video(
+    path: Path, spec: VideoSpec | None = None, drawn: Sequence[Pixels] | None = None
+) -> Path:
+    """
+    Encode a video; the file's ending names the container.
+
+    Args:
+        drawn: Pictures to encode in place of numbers; they set the count and the size.
+    """
     spec = spec or VideoSpec()
+    if drawn is not None:
+        height, width = drawn[0].shape[:2]
+        spec = replace(spec, size=(width, height), frame_count=len(drawn))
     with av.open(str(path), "w", container_options=spec.container_options) as container:
         stream = container.add_stream(
             spec.codec, rate=spec.frame_rate, options=_quiet(spec.codec, spec.options)
         )
+        assert isinstance(stream, VideoStream)
         width, height = spec.size if spec.rotation_degrees % 180 == 0 else spec.size[::-1]
         stream.width, stream.height = width, height
         stream.pix_fmt = spec.pixel_format
@@ -71,8 +87,9 @@ def make_video(path: Path, spec: VideoSpec | None = None) -> Path:
         if spec.rotation_degrees:
             stream.set_display_rotation(-spec.rotation_degrees)
         sound = container.add_stream("aac", rate=8000, layout="mono") if spec.has_audio else None
-        for number, pts in zip(_numbers(spec), _times(spec), strict=True):
-            stored = np.rot90(draw_number(number, spec.size), spec.rotation_degrees // 90)
+        pictures = drawn or [draw_number(number, spec.size) for number in _numbers(spec)]
+        for picture, pts in zip(pictures, _times(spec), strict=True):
+            stored = np.rot90(picture, spec.rotation_degrees // 90)
             image = av.VideoFrame.from_ndarray(np.ascontiguousarray(stored), format="rgb24")
             image.pts, image.time_base = pts, time_base
             container.mux(stream.encode(image))
@@ -91,21 +108,23 @@ def make_sound(path: Path, seconds: int = 1) -> Path:
 
 
 def remux(
-    source: Path, target: Path, *, dropped_s: float = 0.0, shift_s: float = 0.0, **options: str
+    source: Path, target: Path, *, shift_s: float = 0.0, options: dict[str, str] | None = None
 ) -> Path:
     """
     Copy a video's packets into another container.
 
     Args:
-        dropped_s: The muxer is told to hide the beginning, by an edit list where it can.
-        shift_s: Added to every timestamp.
+        shift_s: Added to every timestamp. What falls before zero an MP4 hides by an edit list.
         options: The muxer's.
     """
-    with av.open(str(source)) as old, av.open(str(target), "w", container_options=options) as new:
+    with (
+        av.open(str(source)) as old,
+        av.open(str(target), "w", container_options=options or {}) as new,
+    ):
         stream = old.streams.video[0]
         copy = new.add_stream_from_template(stream)
         assert stream.time_base is not None
-        offset = round((shift_s - dropped_s) / stream.time_base)
+        offset = round(shift_s / stream.time_base)
         for packet in old.demux(stream):
             if packet.dts is None:
                 continue
@@ -113,6 +132,12 @@ def remux(
             packet.pts = (packet.pts or 0) + offset
             packet.stream = copy
             new.mux(packet)
+    return target
+
+
+def join(target: Path, *parts: Path) -> Path:
+    """Put files end to end, as MPEG-TS allows; timestamps begin anew with each part."""
+    target.write_bytes(b"".join(part.read_bytes() for part in parts))
     return target
 
 
@@ -167,9 +192,7 @@ def _quiet(codec: str, options: dict[str, str]) -> dict[str, str]:
     return options
 
 
-def _add_sound(
-    container: av.container.OutputContainer, sound: av.AudioStream, spec: VideoSpec
-) -> None:
+def _add_sound(container: OutputContainer, sound: AudioStream, spec: VideoSpec) -> None:
     seconds = spec.frame_count / spec.frame_rate
     for start in range(0, int(8000 * seconds), 1024):
         block = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
