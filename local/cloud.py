@@ -15,6 +15,7 @@ from local.config import (
     CREDENTIALS,
     LOOPBACK,
     REGION,
+    REPOSITORY,
     CloudConfig,
     EmbeddedCloudError,
     aws_environment,
@@ -73,9 +74,7 @@ class EmbeddedCloud:
             state = read_state(self.config.state_file)
             if state.is_running and self._is_current(state):
                 return self._status(state)
-            toolchain = prepare_toolchain(
-                self.config.repository, logs=self.config.logs, progress=progress
-            )
+            toolchain = prepare_toolchain(REPOSITORY, logs=self.config.logs, progress=progress)
             if state.is_running:
                 state = self._deploy_again(state, toolchain, progress)
             else:

@@ -52,6 +52,8 @@ class CloudConfig:
     stacks: tuple[str, ...] = (f"framewright-{STAGE}-storage", f"framewright-{STAGE}-orchestration")
 
     def __post_init__(self) -> None:
+        # Children run in other folders.
+        object.__setattr__(self, "root", self.root.absolute())
         for name in ("port", "sagemaker_port"):
             port = getattr(self, name)
             if port is not None and not 0 <= port <= 65535:

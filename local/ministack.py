@@ -77,7 +77,8 @@ def start_ministack(
     log = config.logs / "ministack.log"
     log.unlink(missing_ok=True)
     record = start_detached(
-        [str(python), str(ENTRY_POINT)],
+        # -P: this folder holds modules that would shadow MiniStack's.
+        [str(python), "-P", str(ENTRY_POINT)],
         environment=ministack_environment(folder, port=port, sagemaker_port=sagemaker_port),
         cwd=folder,
         log=log,

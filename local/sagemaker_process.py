@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 
-from local.config import CloudConfig, clean_environment
+from local.config import REPOSITORY, CloudConfig, clean_environment
 from local.ministack import check_port, wait_until_healthy
 from local.processes import ProcessRecord, end_group, start_detached
 
@@ -28,7 +28,7 @@ def start_sagemaker(config: CloudConfig, *, port: int, sagemaker_port: int) -> P
     root.mkdir(parents=True)
     log = config.logs / "sagemaker.log"
     log.unlink(missing_ok=True)
-    paths = [str(config.repository), os.environ.get("PYTHONPATH", "")]
+    paths = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
     record = start_detached(
         [sys.executable, "-m", "local.sagemaker", *_arguments(config, port, sagemaker_port)],
         environment=clean_environment()
