@@ -1,0 +1,95 @@
+"""Buckets that nobody reaches without TLS, without a grant, or unseen."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from stacks.constructs.removal import removal_policy
+
+ACCESS_LOGS_DAYS = 90
+UNFINISHED_UPLOAD_DAYS = 7
+
+
+class AccessLogsBucket(Construct):
+    """
+    Where the other buckets' access is written down.
+
+    Attributes:
+        bucket: S3-managed encryption, because log delivery cannot use a customer-managed key:
+            https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, name: str, keep: bool) -> None:
+        super().__init__(scope, id_)
+        self.bucket = s3.Bucket(
+            self,
+            "Resource",
+            bucket_name=name,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(id="expire-logs", expiration=cdk.Duration.days(ACCESS_LOGS_DAYS))
+            ],
+            removal_policy=removal_policy(keep=keep),
+        )
+
+
+class PrivateBucket(Construct):
+    """A versioned, encrypted bucket."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        key: kms.IKey,
+        access_logs: s3.IBucket,
+        rules: Sequence[s3.LifecycleRule],
+        notifies: bool,
+        noncurrent_days: int,
+        keep: bool,
+    ) -> None:
+        super().__init__(scope, id_)
+        bucket = s3.Bucket(
+            self,
+            "Resource",
+            bucket_name=name,
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=key,
+            bucket_key_enabled=True,
+            versioned=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            server_access_logs_bucket=access_logs,
+            server_access_logs_prefix=f"{id_.lower()}/",
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="abort-unfinished-uploads",
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(
+                        UNFINISHED_UPLOAD_DAYS
+                    ),
+                ),
+                s3.LifecycleRule(
+                    id="expire-noncurrent-versions",
+                    noncurrent_version_expiration=cdk.Duration.days(noncurrent_days),
+                ),
+                *rules,
+            ],
+            removal_policy=removal_policy(keep=keep),
+        )
+        if notifies:
+            # `event_bridge_enabled` would do it through a custom resource with a Lambda of its own.
+            resource = bucket.node.default_child
+            assert isinstance(resource, s3.CfnBucket)  # noqa: S101  # narrows the type
+            resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+                event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
+                    event_bridge_enabled=True
+                )
+            )

@@ -1,0 +1,188 @@
+"""From upload to outcome: events into queues, queues into functions, outcomes to a topic."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from contracts.documents import to_dict
+from contracts.env import JOB_TEMPLATE_VARIABLE, SETTINGS_VARIABLE, Names
+from contracts.keys import BUNDLES_PREFIX, JOBS_PREFIX, RESULT_DOCUMENT, RESULTS_PREFIX
+from contracts.pipeline import JobTemplate
+from stacks.constructs.function import QueueFunction
+from stacks.constructs.queue import WorkQueue
+from stacks.settings import Settings
+
+DISPATCH_TIMEOUT = cdk.Duration.seconds(60)
+SETTLE_TIMEOUT = cdk.Duration.minutes(5)
+"""Settle reads every file of a result to compare checksums."""
+
+
+class Orchestration(cdk.Stack):
+    """The two queues, the two functions that work through them, and the outcomes topic."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        names: Names,
+        settings: Settings,
+        key_arn: str,
+        job_template: JobTemplate,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, id_, **kwargs)
+        self._names, self._settings = names, settings
+        self._key = kms.Key.from_key_arn(self, "Key", key_arn)
+        self._pipeline = {SETTINGS_VARIABLE: self.to_json_string(to_dict(settings.pipeline))}
+        uploads = self._queue("Uploads", names.uploads_queue, DISPATCH_TIMEOUT)
+        completions = self._queue("Completions", names.completions_queue, SETTLE_TIMEOUT)
+        _deliver(self, "ObjectCreated", uploads, _object_created(names))
+        _deliver(self, "ProcessingEnded", completions, _processing_ended(names))
+        topic = OutcomesTopic(self, "Outcomes", name=names.outcomes_topic, key=self._key).topic
+
+        template = {JOB_TEMPLATE_VARIABLE: self.to_json_string(to_dict(job_template))}
+        dispatch = self._function("Dispatch", uploads, DISPATCH_TIMEOUT, 512, template)
+        settle = self._function("Settle", completions, SETTLE_TIMEOUT, 1024, {})
+        self._permit_dispatch(dispatch, job_template)
+        self._permit_settle(settle)
+        for function, queue in ((dispatch, uploads), (dispatch, completions), (settle, uploads)):
+            queue.queue.grant_send_messages(function.role)
+        topic.grant_publish(settle.role)
+
+    def _permit_dispatch(self, dispatch: QueueFunction, template: JobTemplate) -> None:
+        names = self._names
+        self._permit_reading_uploads(dispatch, ["s3:GetObject", "s3:GetObjectVersion"])
+        models = _bucket_arn(names, names.models_bucket)
+        _allow(dispatch, ["s3:ListBucket"], models)
+        _allow(dispatch, ["s3:GetObject"], f"{models}/{BUNDLES_PREFIX}*")
+        results = _bucket_arn(names, names.results_bucket)
+        _allow(dispatch, ["s3:PutObject"], f"{results}/{JOBS_PREFIX}*")
+        self._permit_ledger(dispatch, "dynamodb:PutItem")
+        _allow(dispatch, ["sagemaker:CreateProcessingJob", "sagemaker:AddTags"], _jobs_arn(names))
+        _allow(
+            dispatch,
+            ["iam:PassRole"],
+            template.role_arn,
+            conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        )
+        # SageMaker attaches the key to the job's volume in the caller's name.
+        _allow(
+            dispatch,
+            ["kms:CreateGrant", "kms:DescribeKey"],
+            self._key.key_arn,
+        )
+        self._key.grant_encrypt_decrypt(dispatch.role)
+
+    def _permit_settle(self, settle: QueueFunction) -> None:
+        names = self._names
+        self._permit_reading_uploads(settle, ["s3:GetObject"], listing=["s3:ListBucketVersions"])
+        results = _bucket_arn(names, names.results_bucket)
+        _allow(settle, ["s3:ListBucket"], results)
+        _allow(settle, ["s3:GetObject"], f"{results}/{RESULTS_PREFIX}*")
+        _allow(settle, ["s3:PutObject"], f"{results}/{RESULTS_PREFIX}*/{RESULT_DOCUMENT}")
+        self._permit_ledger(settle)
+        _allow(settle, ["sagemaker:DescribeProcessingJob"], _jobs_arn(names))
+        self._key.grant_encrypt_decrypt(settle.role)
+
+    def _permit_reading_uploads(
+        self, function: QueueFunction, actions: list[str], *, listing: list[str] | None = None
+    ) -> None:
+        uploads = _bucket_arn(self._names, self._names.uploads_bucket)
+        _allow(function, actions, f"{uploads}/*")
+        # Without ListBucket, S3 answers 403 for a missing object instead of 404.
+        _allow(function, ["s3:ListBucket", *(listing or [])], uploads)
+
+    def _permit_ledger(self, function: QueueFunction, *more: str) -> None:
+        table = self._names.arn("dynamodb", f"table/{self._names.jobs_table}")
+        _allow(function, ["dynamodb:GetItem", "dynamodb:UpdateItem", *more], table)
+
+    def _queue(self, id_: str, name: str, timeout: cdk.Duration) -> WorkQueue:
+        return WorkQueue(
+            self, id_, name=name, names=self._names, key=self._key, consumer_timeout=timeout
+        )
+
+    def _function(
+        self,
+        id_: str,
+        queue: WorkQueue,
+        timeout: cdk.Duration,
+        memory_mib: int,
+        environment: Mapping[str, str],
+    ) -> QueueFunction:
+        return QueueFunction(
+            self,
+            id_,
+            role_name=id_.lower(),
+            names=self._names,
+            settings=self._settings.functions,
+            log_retention_days=self._settings.log_retention_days,
+            key=self._key,
+            queue=queue.queue,
+            timeout=timeout,
+            memory_mib=memory_mib,
+            environment={**self._pipeline, **environment},
+        )
+
+
+class OutcomesTopic(Construct):
+    """
+    Tells how each job ended; filter on the attributes `state`, `stage`, `model` and `code`.
+
+    Attributes:
+        topic: Encrypted, TLS only.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, name: str, key: kms.IKey) -> None:
+        super().__init__(scope, id_)
+        self.topic = sns.Topic(self, "Resource", topic_name=name, master_key=key, enforce_ssl=True)
+
+
+def _deliver(scope: Construct, id_: str, queue: WorkQueue, pattern: events.EventPattern) -> None:
+    target = targets.SqsQueue(queue.queue, dead_letter_queue=queue.dead_letters)
+    events.Rule(scope, id_, event_pattern=pattern, targets=[target])
+
+
+def _object_created(names: Names) -> events.EventPattern:
+    return events.EventPattern(
+        source=["aws.s3"],
+        detail_type=["Object Created"],
+        detail={"bucket": {"name": [names.uploads_bucket]}},
+    )
+
+
+def _processing_ended(names: Names) -> events.EventPattern:
+    return events.EventPattern(
+        source=["aws.sagemaker"],
+        detail_type=["SageMaker Processing Job State Change"],
+        detail={
+            "ProcessingJobName": [{"prefix": names.processing_job_prefix}],
+            "ProcessingJobStatus": ["Completed", "Failed", "Stopped"],
+        },
+    )
+
+
+def _allow(
+    function: QueueFunction,
+    actions: list[str],
+    *resources: str,
+    conditions: dict[str, Any] | None = None,
+) -> None:
+    function.role.add_to_policy(
+        iam.PolicyStatement(actions=actions, resources=list(resources), conditions=conditions or {})
+    )
+
+
+def _bucket_arn(names: Names, bucket: str) -> str:
+    return f"arn:{names.partition}:s3:::{bucket}"
+
+
+def _jobs_arn(names: Names) -> str:
+    return names.arn("sagemaker", f"processing-job/{names.processing_job_prefix}*")

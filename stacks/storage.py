@@ -1,0 +1,142 @@
+"""What outlives everything else: the key, the buckets, and the ledger's table."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from contracts.env import BY_STATE_INDEX, Names
+from contracts.keys import JOBS_PREFIX
+from stacks.constructs.bucket import AccessLogsBucket, PrivateBucket
+from stacks.constructs.removal import removal_policy
+from stacks.settings import Settings
+
+JOB_FILES_DAYS = 14
+"""Requests and manifests are of use while their attempt runs, which takes nine days at most."""
+NONCURRENT_DAYS = 30
+
+
+class Storage(cdk.Stack):
+    """
+    Buckets, table and key of one stage.
+
+    Attributes:
+        key: Encrypts everything of the stage; other stacks name it by its ARN.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, names: Names, settings: Settings, **kwargs: Any
+    ) -> None:
+        super().__init__(scope, id_, **kwargs)
+        self.key = StageKey(self, "Key", names=names, keep=settings.keep_data).key
+        logs = AccessLogsBucket(
+            self, "AccessLogs", name=names.access_logs_bucket, keep=settings.keep_data
+        )
+        for id_, name, rules, notifies in (
+            ("Uploads", names.uploads_bucket, [], True),
+            ("Results", names.results_bucket, [_expire_job_files()], True),
+            ("Models", names.models_bucket, [], False),
+        ):
+            PrivateBucket(
+                self,
+                id_,
+                name=name,
+                key=self.key,
+                access_logs=logs.bucket,
+                rules=rules,
+                notifies=notifies,
+                noncurrent_days=NONCURRENT_DAYS,
+                keep=settings.keep_data,
+            )
+        JobsTable(self, "Jobs", name=names.jobs_table, key=self.key, keep=settings.keep_data)
+
+
+class StageKey(Construct):
+    """
+    The one customer-managed key of a stage.
+
+    Roles are let in by their own policies, which name this key; the services below act for no role
+    and are let in here, each for what it does in this account.
+
+    Attributes:
+        key: The key.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, names: Names, keep: bool) -> None:
+        super().__init__(scope, id_)
+        self.key = kms.Key(
+            self,
+            "Resource",
+            alias=names.key_alias,
+            description=f"Encrypts all that the Framewright stage {names.stage} stores",
+            enable_key_rotation=True,
+            removal_policy=removal_policy(keep=keep),
+        )
+        self._admit("EventsToQueues", "events.amazonaws.com")
+        self._admit(
+            "LogGroups",
+            f"logs.{cdk.Aws.REGION}.amazonaws.com",
+            condition={
+                "ArnLike": {
+                    "kms:EncryptionContext:aws:logs:arn": names.arn(
+                        "logs", f"log-group:/aws/lambda/{names.prefix}-*"
+                    )
+                }
+            },
+        )
+
+    def _admit(
+        self, sid: str, service: str, *, condition: dict[str, dict[str, str]] | None = None
+    ) -> None:
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid=sid,
+                principals=[iam.ServicePrincipal(service)],
+                actions=["kms:Encrypt*", "kms:Decrypt", "kms:GenerateDataKey*", "kms:Describe*"]
+                if condition
+                else ["kms:Decrypt", "kms:GenerateDataKey*"],
+                resources=["*"],  # in a key policy, the key itself
+                conditions=condition or {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+            )
+        )
+
+
+class JobsTable(Construct):
+    """The ledger's table."""
+
+    def __init__(self, scope: Construct, id_: str, *, name: str, key: kms.IKey, keep: bool) -> None:
+        super().__init__(scope, id_)
+        # Not TableV2: its replicas cannot have a customer-managed key in a stack without a region.
+        table = dynamodb.Table(
+            self,
+            "Resource",
+            table_name=name,
+            partition_key=_string("job_id"),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+            encryption_key=key,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=keep,
+            removal_policy=removal_policy(keep=keep),
+        )
+        table.add_global_secondary_index(
+            index_name=BY_STATE_INDEX,
+            partition_key=_string("state_shard"),
+            sort_key=_string("updated_at"),
+        )
+
+
+def _string(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
+
+
+def _expire_job_files() -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        id="expire-job-files", prefix=JOBS_PREFIX, expiration=cdk.Duration.days(JOB_FILES_DAYS)
+    )
