@@ -1,0 +1,83 @@
+"""
+The `framewright` command.
+
+Command modules import what is heavy (boto3, OpenCV, Rich) inside their functions, so that help and
+completion answer at once.
+"""
+
+import sys
+import traceback
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from cli import cloud, demo, doctor, models, results, run, status, submit
+from cli.errors import EXIT_CODES, Exit, UserError, explain
+
+_TYPER_USAGE_EXIT_CODE = 2
+
+
+class CommandGroup(TyperGroup):
+    """Turns what a user can put right into sentences, and every way to end into our exit codes."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().make_context(*args, **kwargs)
+        except typer.TyperException as error:
+            raise _with_our_code(error) from None
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.TyperException as error:
+            raise _with_our_code(error) from None
+        except (KeyboardInterrupt, EOFError, BrokenPipeError):
+            raise
+        except Exception as error:
+            if (explained := explain(error)) is None:
+                raise
+            _show(explained)
+            raise typer.Exit(explained.code) from None
+
+
+app = typer.Typer(
+    name="framewright",
+    cls=CommandGroup,
+    help="Videos in, frame-exact detections out: on this machine or in your AWS account.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.command("up")(cloud.up)
+app.command("down")(cloud.down)
+app.command("submit")(submit.submit)
+app.command("status")(status.status)
+app.command("watch")(status.watch)
+app.command("results")(results.results)
+app.command("doctor")(doctor.doctor)
+app.add_typer(models.app, name="model")
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    try:
+        app()
+    except Exception:  # noqa: BLE001  # the outermost frame: a fault of ours gets its exit code
+        traceback.print_exc()
+        sys.exit(Exit.CRASHED)
+
+
+def _with_our_code(error: typer.TyperException) -> typer.TyperException:
+    if error.exit_code == _TYPER_USAGE_EXIT_CODE:
+        error.exit_code = Exit.USAGE
+    return error
+
+
+def _show(error: UserError) -> None:
+    typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+    typer.echo(error.what, err=True)
+    typer.echo(f"  → {error.remedy}", err=True)

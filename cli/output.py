@@ -1,0 +1,92 @@
+"""How results are shown: results on standard output, progress and errors on standard error."""
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from contracts.documents import to_dict
+from contracts.outcomes import JobState
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from lambdas.common.ledger import JobRecord
+
+SHOWN_ID_DIGITS = 12
+"""Enough to name a job among millions; any unambiguous beginning is taken."""
+
+_STATE_STYLES = {
+    JobState.RECEIVED: "cyan",
+    JobState.DEFERRED: "yellow",
+    JobState.DISPATCHED: "blue",
+    JobState.SUCCEEDED: "green",
+    JobState.REJECTED: "magenta",
+    JobState.FAILED: "red",
+}
+
+
+def output() -> "Console":
+    """Where results go."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def messages() -> "Console":
+    """Where progress and errors go, so that standard output stays clean for scripts."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on one line of standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def shown_state(state: JobState | None) -> "Text":
+    """A job's state in its colour; before the ledger knows the job, it is uploaded."""
+    from rich.text import Text
+
+    return Text(state or "UPLOADED", style=_STATE_STYLES[state] if state else "dim")
+
+
+def shown_id(job_id: str | None) -> str:
+    """The part of a job's id that people read."""
+    return job_id[:SHOWN_ID_DIGITS] if job_id else "(not known yet)"
+
+
+def shown_size(size_bytes: float) -> str:
+    """Bytes in the unit people read, such as `3.4 MB`."""
+    for unit in ("B", "kB", "MB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} GB"
+
+
+def shown_age(at: str) -> str:
+    """How long ago a time of the ledger was, such as `3 min`."""
+    seconds = max(0.0, (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds())
+    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / divisor:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} d"
+
+
+def shown_clock(at: str) -> str:
+    """A time of the ledger on the user's own clock, such as `14:03:27.250`."""
+    return datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def seconds_between(start: str, end: str) -> float:
+    """Seconds between two times of the ledger."""
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
+def plain_record(record: "JobRecord") -> dict[str, Any]:
+    """A job for scripts: the ledger's record."""
+    return to_dict(record)

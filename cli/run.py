@@ -1,0 +1,134 @@
+"""`framewright run`: one video on this machine, with no cloud at all."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.errors import Exit, UserError
+from cli.options import Json, Model, Select
+from cli.output import messages, print_json, shown_size
+from contracts.documents import to_dict
+from contracts.keys import attempt_folder
+from contracts.messages import InferenceRequest, Source, inference_request
+from contracts.outcomes import Outcome
+from contracts.selection import Selection
+
+if TYPE_CHECKING:
+    from contracts.results import AttemptDocument
+    from vision.models.base import VisionModel
+
+LOCAL_BUCKET = "local-files"
+"""Stands for this machine in the documents, where a bucket would be named."""
+
+Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")]
+Folder = Annotated[Path, typer.Option("--to", metavar="DIR", help="Where the results go.")]
+Render = Annotated[
+    bool, typer.Option("--render", help="Also write an annotated picture and video.")
+]
+
+
+def run(
+    video: Video,
+    to: Folder,
+    model: Model = "builtin:people",
+    select: Select = "every_seconds=1",
+    render: Render = False,
+    as_json: Json = False,
+) -> None:
+    """Process a video here, without any cloud; the files are those of a job's attempt."""
+    from cli.fetch import job_folder
+
+    if not video.is_file():
+        raise UserError(f"There is no file {video}.", remedy="Check the path.", code=Exit.USAGE)
+    loaded = _load(model or "builtin:people")
+    request = _request(video, loaded, select or "every_seconds=1")
+    folder = job_folder(to, video.name, request.job_id) / attempt_folder(1)
+    document = _process(video, request, loaded, folder)
+    succeeded = document.outcome is Outcome.SUCCEEDED
+    pictures = _render(video, document.selection, folder) if render and succeeded else []
+    if as_json:
+        extra = {"folder": str(folder), "pictures": [str(path) for path in pictures]}
+        print_json(to_dict(document) | extra)
+    else:
+        _show(document, folder, pictures)
+    raise typer.Exit(Exit.OK if succeeded else Exit.REJECTED)
+
+
+def _load(model: str) -> "VisionModel":
+    from cli.bundles import is_bundle_path, load_bundle_file
+    from contracts.models import is_bundle, resolve_model
+    from vision.models.load import load_model
+
+    if is_bundle_path(model):
+        return load_bundle_file(Path(model))
+    try:
+        identity = resolve_model(model)
+    except ValueError as error:
+        raise _wrong(f"{error}", "Give builtin:people or a model.tar.gz.") from None
+    if is_bundle(identity):
+        raise _wrong(f"{model} names a bundle of a stage", "Give the model.tar.gz itself.")
+    return load_model(identity)
+
+
+def _request(video: Path, model: "VisionModel", select: str) -> InferenceRequest:
+    try:
+        selection = Selection.parse(select)
+        with video.open("rb") as file:
+            etag = hashlib.file_digest(file, _md5).hexdigest()
+        source = Source(LOCAL_BUCKET, video.name, etag, video.stat().st_size)
+        return inference_request(
+            source=source,
+            model=model.identity,
+            selection=selection,
+            attempt=1,
+            results_bucket=LOCAL_BUCKET,
+        )
+    except ValueError as error:
+        raise _wrong(f"{error}", "See `framewright run --help` for --select.") from None
+
+
+def _process(
+    video: Path, request: InferenceRequest, model: "VisionModel", folder: Path
+) -> "AttemptDocument":
+    from cli.progress import video_bar
+    from vision.pipeline import process_video
+
+    with video_bar(messages(), video.name) as progress:
+        return process_video(
+            path=video, request=request, model=model, folder=folder, progress=progress
+        )
+
+
+def _show(document: "AttemptDocument", folder: Path, pictures: list[Path]) -> None:
+    if document.outcome is Outcome.REJECTED:
+        typer.echo(f"Rejected, {document.code}: {document.message}", err=True)
+        return
+    counts = document.counts
+    typer.echo(
+        f"{counts.detections} objects in {counts.frames_processed} frames, "
+        f"{document.timings_s['total']:.1f} s, "
+        f"at most {shown_size(document.peak_memory_bytes)} of memory"
+    )
+    for warning in document.warnings:
+        typer.echo(f"Warning, {warning.code}: {warning.message}")
+    for path in (folder, *pictures):
+        typer.echo(str(path))
+
+
+def _md5() -> "hashlib._Hash":
+    """S3's ETag of a small object; identity, not protection."""
+    return hashlib.md5(usedforsecurity=False)
+
+
+def _wrong(what: str, remedy: str) -> UserError:
+    return UserError(f"{what[:1].upper()}{what[1:]}.", remedy=remedy, code=Exit.USAGE)
+
+
+def _render(video: Path, selection: Selection, folder: Path) -> list[Path]:
+    from cli.annotate import annotate_attempt
+
+    # Beside the attempt, whose files are those that attempt.json names and no others.
+    drawn = annotate_attempt(video, selection, folder, folder.parent)
+    return [drawn.picture, drawn.video]

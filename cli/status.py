@@ -1,0 +1,92 @@
+"""`framewright status` and `watch`: how jobs stand."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import Json, Stage, TimeLimit
+from cli.output import output, plain_record, print_json
+
+if TYPE_CHECKING:
+    from lambdas.common.ledger import JobRecord
+
+JobName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[JOB]",
+        help="A job id or its beginning (6 digits or more), or a file name, key or S3 URI.",
+        show_default=False,
+    ),
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="How many jobs to show.")]
+UntilDone = Annotated[bool, typer.Option("--until-done", help="End when every job has ended.")]
+
+
+def status(
+    job: JobName = None, stage: Stage = "local", limit: Limit = 20, as_json: Json = False
+) -> None:
+    """Show the latest jobs, or the whole story of one."""
+    from cli.jobs import find_job, recent_jobs
+    from cli.stage import open_stage
+    from cli.tables import job_story, jobs_table
+
+    opened = open_stage(stage)
+    if job is None:
+        jobs = recent_jobs(opened.ledger)
+        if as_json:
+            counts = Counter(found.state for found in jobs)
+            shown = [plain_record(found) for found in jobs[:limit]]
+            print_json({"counts": counts, "jobs": shown})
+        elif jobs:
+            output().print(jobs_table(jobs, limit=limit))
+        else:
+            typer.echo("There are no jobs yet. Make one with: framewright submit VIDEO")
+        return
+    found = find_job(opened.ledger, job)
+    if as_json:
+        print_json(plain_record(found))
+    else:
+        output().print(job_story(found, results_bucket=opened.names.results_bucket))
+
+
+def watch(
+    stage: Stage = "local",
+    limit: Limit = 20,
+    until_done: UntilDone = False,
+    timeout: TimeLimit = None,
+    as_json: Json = False,
+) -> None:
+    """Show the latest jobs and keep the table up to date, until interrupted or all have ended."""
+    from rich.live import Live
+
+    from cli.jobs import exit_code, recent_jobs
+    from cli.stage import open_stage
+    from cli.tables import jobs_table
+
+    opened = open_stage(stage)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    printed: list[JobRecord] = []
+    with Live(console=output(), auto_refresh=False, transient=as_json) as live:
+        while True:
+            jobs = recent_jobs(opened.ledger)
+            if as_json:
+                printed = _print_changes(jobs, printed)
+            else:
+                live.update(jobs_table(jobs, limit=limit), refresh=True)
+            if until_done and all(found.state.is_terminal for found in jobs):
+                break
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+            time.sleep(max(1.0, opened.poll_interval_s))
+    raise typer.Exit(exit_code(jobs) if until_done else 0)
+
+
+def _print_changes(jobs: "Sequence[JobRecord]", before: "list[JobRecord]") -> "list[JobRecord]":
+    """One line of JSON for each job that is new or has changed."""
+    for found in reversed(jobs):
+        if found not in before:
+            print_json(plain_record(found))
+    return list(jobs)
