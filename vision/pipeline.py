@@ -74,6 +74,15 @@ def process_video(
     return document
 
 
+def write_rejection(
+    *, request: InferenceRequest, rejection: RejectedVideoError, folder: Path
+) -> AttemptDocument:
+    """Leave the `attempt.json` of a video that was rejected before it could be opened."""
+    document = _Run(request, ModelInput(None), rejection=rejection).document()
+    write_attempt(document, folder)
+    return document
+
+
 def sized_input(model_input: ModelInput, image_size: tuple[int, int] | None) -> ModelInput:
     """
     The model's input with the canvas asked for.
