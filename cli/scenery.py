@@ -23,9 +23,9 @@ def scenery(seed: int, size: tuple[int, int]) -> Pixels:
     _ground(canvas, rng)
     for x in (0.12, 0.5, 0.9):
         _lamp(canvas, round(x * width))
-    canvas = cv2.GaussianBlur(canvas, (0, 0), width / 700)
+    softened = cv2.GaussianBlur(canvas, (0, 0), width / 700)
     grain = rng.normal(0, 2.0, canvas.shape)
-    return np.clip(canvas + grain, 0, 255).astype(np.uint8)
+    return np.clip(softened + grain, 0, 255).astype(np.uint8)
 
 
 class Car:
@@ -129,6 +129,7 @@ def _lamp(canvas: Pixels, x: int) -> None:
                 (236, 230, 205), -1, cv2.LINE_AA)  # fmt: skip
 
 
-def _gradient(top: tuple[int, int, int], bottom: tuple[int, int, int], rows: int) -> np.ndarray:
+def _gradient(top: tuple[int, int, int], bottom: tuple[int, int, int], rows: int) -> Pixels:
     mix = np.linspace(0, 1, rows)[:, None]
-    return ((1 - mix) * np.array(top) + mix * np.array(bottom))[:, None, :].astype(np.uint8)
+    colors = (1 - mix) * np.array(top) + mix * np.array(bottom)
+    return colors[:, None, :].astype(np.uint8)
