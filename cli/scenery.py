@@ -132,4 +132,4 @@ def _lamp(canvas: Pixels, x: int) -> None:
 def _gradient(top: tuple[int, int, int], bottom: tuple[int, int, int], rows: int) -> Pixels:
     mix = np.linspace(0, 1, rows)[:, None]
     colors = (1 - mix) * np.array(top) + mix * np.array(bottom)
-    return colors[:, None, :].astype(np.uint8)
+    return np.asarray(colors[:, None, :], np.uint8)

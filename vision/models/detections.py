@@ -51,12 +51,12 @@ def _usable(
     candidates: Candidates, on_canvas: Floats, least_score: float, placement: Placement
 ) -> Indices:
     finite = np.isfinite(candidates.boxes).all(axis=1) & np.isfinite(candidates.scores)
-    ordered = (candidates.boxes[:, :2] < candidates.boxes[:, 2:]).all(axis=1)
     x, y, inner_width, inner_height = placement.inner
     low = np.maximum(on_canvas[:, :2], [x, y])
     high = np.minimum(on_canvas[:, 2:], [x + inner_width, y + inner_height])
+    # Also false for swapped corners.
     in_picture = (low < high).all(axis=1)
-    return np.flatnonzero(finite & ordered & in_picture & (candidates.scores >= least_score))
+    return np.flatnonzero(finite & in_picture & (candidates.scores >= least_score))
 
 
 def _check_labels(class_ids: NDArray[np.int64], labels: Sequence[str]) -> None:

@@ -75,7 +75,7 @@ def channel_mean_graph(
     shape: tuple[int | str, ...] = (batch, 3, height, width)
     if layout is Layout.NHWC:
         shape = (batch, height, width, 3)
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "channel": np.array([channel], np.int64),
         "axes": np.array(axes, np.int64),
         "flat": np.array([-1, 1], np.int64),
@@ -93,7 +93,7 @@ def channel_mean_graph(
         helper.make_node("Cast", ["none"], ["labels"], to=TensorProto.INT64),
     ]
     shapes = {"boxes": (batch, 1, 4), "labels": (batch, 1), "scores": (batch, 1)}
-    kinds = {
+    kinds: dict[str, NDArray[Any]] = {
         "boxes": np.zeros(0, np.float32),
         "labels": np.zeros(0, np.int64),
         "scores": np.zeros(0, np.float32),
