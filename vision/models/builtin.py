@@ -25,7 +25,7 @@ Medians measured: 0.20 and 0.11 on drawn figures whose boxes are exact; 0.13 and
 people, against another detector's boxes. (The windows it was trained on left 0.25 and 0.125.)
 """
 HIT_THRESHOLD = 0.4
-"""Least decision value: between 0 and this, most windows in filmed scenes show nobody."""
+"""Least decision value: windows in a filmed room without people reached about this."""
 MIN_SUPPORT = 2
 """Windows that must agree on a person: a window that no shifted or scaled one confirms is noise."""
 NMS_IOU = 0.3
