@@ -1,5 +1,6 @@
 """A local SageMaker on a free loopback port, its S3 and EventBridge moto's."""
 
+import json
 import os
 import socket
 import threading
@@ -30,11 +31,17 @@ INPUT = "/opt/ml/processing/input/videos"
 DEADLINE_S = 20.0
 
 
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    """One session for all clients: it keeps the service models, which take long to read."""
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+
+
 @pytest.fixture
-def s3() -> "Iterator[S3Client]":
+def s3(session: boto3.Session) -> "Iterator[S3Client]":
     """An S3 with one empty bucket; all of moto is up while a test uses it."""
     with mock_aws():
-        client = boto3.client("s3", region_name=REGION)
+        client = session.client("s3")
         client.create_bucket(Bucket=BUCKET)
         yield client
 
@@ -83,7 +90,7 @@ class LocalSageMaker:
         for key, body in objects.items():
             self.s3.put_object(Bucket=BUCKET, Key=key.replace("__", "/"), Body=body)
 
-    def keys(self) -> set[str]:
+    def stored(self) -> set[str]:
         """Every key in the bucket."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
         return {entry["Key"] for entry in listed}
@@ -101,7 +108,9 @@ StartSageMaker = Callable[..., LocalSageMaker]
 
 
 @pytest.fixture
-def start_sagemaker(s3: "S3Client", tmp_path: Path) -> Iterator[StartSageMaker]:
+def start_sagemaker(
+    session: boto3.Session, s3: "S3Client", tmp_path: Path
+) -> Iterator[StartSageMaker]:
     """Starts a service with the given limits; called again it is a restart over the same state."""
     servers: list[tuple[uvicorn.Server, threading.Thread]] = []
 
@@ -116,7 +125,7 @@ def start_sagemaker(s3: "S3Client", tmp_path: Path) -> Iterator[StartSageMaker]:
         application = build_service(
             journal=tmp_path / "jobs.jsonl",
             s3=s3,
-            events=boto3.client("events", region_name=REGION),
+            events=session.client("events"),
             settings=RunSettings(
                 work=tmp_path / "work",
                 logs=tmp_path / "log",
@@ -135,9 +144,7 @@ def start_sagemaker(s3: "S3Client", tmp_path: Path) -> Iterator[StartSageMaker]:
         thread.start()
         servers.append((server, thread))
         port = listener.getsockname()[1]
-        client = boto3.client(
-            "sagemaker", region_name=REGION, endpoint_url=f"http://{LOOPBACK}:{port}"
-        )
+        client = session.client("sagemaker", endpoint_url=f"http://{LOOPBACK}:{port}")
         return LocalSageMaker(client, s3, tmp_path)
 
     yield start
@@ -151,12 +158,10 @@ def sagemaker(start_sagemaker: StartSageMaker) -> LocalSageMaker:
 
 
 @pytest.fixture
-def state_changes(s3: "S3Client") -> "Callable[[], list[dict[str, Any]]]":
+def state_changes(session: boto3.Session, s3: "S3Client") -> "Callable[[], list[dict[str, Any]]]":
     """The events so far that a rule for Processing jobs brought into its queue."""
-    import json
-
-    sqs: SQSClient = boto3.client("sqs", region_name=REGION)
-    events = boto3.client("events", region_name=REGION)
+    sqs: SQSClient = session.client("sqs")
+    events = session.client("events")
     queue = sqs.create_queue(QueueName="state-changes")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
     pattern = {
