@@ -5,27 +5,29 @@ Frames exist in memory only, one batch at a time. `decode_frames` is the whole i
 frames are found and what is done with them: a faster plan replaces it and nothing else.
 """
 
+import errno
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
+import av.error
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from contracts.outcomes import WarningCode
-from contracts.results import FrameRecord, ResultWarning
+from contracts.outcomes import RejectionCode
+from contracts.results import FrameRecord
+from vision.faults import RejectedVideoError
 from vision.frames import FrameBatch, Pixels, Placement, letterbox, stretch
 from vision.models.base import ModelInput, ResizeMode
 from vision.pictures import Picture
-from vision.selection import Candidate, Selector, missing_warning
-from vision.video import Video, clockwise_rotation, displayed_size, promised_duration_s
+from vision.report import DecodeReport
+from vision.selection import Candidate, Selector
+from vision.video import Video, clockwise_rotation, displayed_size
 
 _FALLBACK_FRAME_RATE = Fraction(25)
 """What FFmpeg assumes of a raw stream that names no frame rate."""
-_CUT_TOLERANCE_S = 0.5
-"""Files promise their end to within rounding and the length of a last frame or two."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,25 +42,6 @@ class Frame:
     record: FrameRecord
     pixels: Pixels
     placement: Placement
-
-
-@dataclass(slots=True)
-class DecodeReport:
-    """
-    What one pass over a video found; filled while its frames are taken.
-
-    Attributes:
-        guessed_times: Frames whose timestamp was missing or went backwards.
-        changes: Index, and a description of the pictures, where their form changed.
-        reached_end: Whether the stream was read to its end, and not only to the last wanted frame.
-        end_s: When the last decoded frame begins, in the file's own time.
-    """
-
-    frames_decoded: int = 0
-    guessed_times: int = 0
-    changes: list[tuple[int, str]] = field(default_factory=list)
-    reached_end: bool = False
-    end_s: float = 0.0
 
 
 def decode_frames(
@@ -83,7 +66,7 @@ def decode_frames(
             if not report.changes:
                 report.changes.append((index, form))
         report.frames_decoded += 1
-        report.end_s = float(pts * clock.time_base)
+        report.end_s = float((pts + (picture.image.duration or 0)) * clock.time_base)
         is_key_frame = bool(picture.image.key_frame)
         if selector.wants(Candidate(index, time, is_key_frame)):
             width, height = displayed_size(picture)
@@ -102,33 +85,6 @@ def decode_frames(
         if selector.is_done:
             return
     report.reached_end = True
-
-
-def decode_warnings(
-    video: Video, selector: Selector, report: DecodeReport
-) -> tuple[ResultWarning, ...]:
-    """What a reader should know, after the last frame was taken."""
-    warnings = []
-    if count := video.pictures.damaged_count:
-        text = f"{count} damaged packets; the frames near them may be wrong or missing."
-        warnings.append(ResultWarning(WarningCode.DAMAGED_PACKETS, text))
-    if (cut := _cut_short(video, report)) is not None:
-        warnings.append(ResultWarning(WarningCode.STREAM_CUT_SHORT, cut))
-    if video.pictures.order_is_time and video.stream.codec_context.has_b_frames:
-        text = "The file keeps no presentation timestamps; times follow the order of the frames."
-        warnings.append(ResultWarning(WarningCode.MISSING_TIMESTAMPS, text))
-    elif report.guessed_times:
-        text = (
-            f"{report.guessed_times} of {report.frames_decoded} frames had no timestamp, or one "
-            "that went backwards; their times follow from the frame rate."
-        )
-        warnings.append(ResultWarning(WarningCode.MISSING_TIMESTAMPS, text))
-    for index, form in report.changes:
-        text = f"The pictures change to {form} at frame {index}."
-        warnings.append(ResultWarning(WarningCode.FORMAT_CHANGED, text, index))
-    if missing := selector.missing():
-        warnings.append(missing_warning(missing, report.frames_decoded))
-    return tuple(warnings)
 
 
 def batches(frames: Iterable[Frame], max_batch: int) -> Iterator[FrameBatch]:
@@ -200,14 +156,23 @@ class _Converter:
         return canvas
 
     def _scale(self, image: VideoFrame, size: tuple[int, int]) -> Pixels:
-        scaled = self._reformatter.reformat(
-            image,
-            width=size[0],
-            height=size[1],
-            format="rgb24",
-            interpolation=Interpolation.AREA,
-            threads=1,
-        )
+        try:
+            scaled = self._reformatter.reformat(
+                image,
+                width=size[0],
+                height=size[1],
+                format="rgb24",
+                interpolation=Interpolation.AREA,
+                threads=1,
+            )
+        except av.error.FFmpegError as error:
+            if error.errno == errno.ENOMEM:
+                raise MemoryError("the scaler found no memory") from error
+            raise RejectedVideoError(
+                RejectionCode.UNREADABLE,
+                f"Pictures of the form {image.format.name} cannot be converted to RGB here. "
+                "Convert the video to 8-bit H.264.",
+            ) from error
         return np.asarray(scaled.to_ndarray(), np.uint8)
 
 
@@ -216,23 +181,3 @@ def _form(picture: Picture) -> str:
     return (
         f"{image.width}×{image.height} {image.format.name}, turned {clockwise_rotation(picture)}°"
     )
-
-
-def _cut_short(video: Video, report: DecodeReport) -> str | None:
-    """How the file breaks its own promise of what it holds, or None."""
-    if not report.reached_end:
-        return None
-    if video.pictures.read_error is not None:
-        return f"Reading ended early: {video.pictures.read_error}."
-    index = video.stream.index_entries
-    if len(index) and (last := index[len(index) - 1]).pos + last.size > video.file_size_bytes:
-        return f"The file ends before the frames its index names; {report.frames_decoded} are left."
-    stream_format = video.container.format.name
-    packets, promised = video.pictures.packet_count, video.stream.frames
-    if stream_format == "avi" and packets < promised:
-        return f"The file promises {promised} frames and holds {packets}."
-    promised_s = promised_duration_s(video.container, video.stream)
-    keeps_duration = "matroska" in stream_format or stream_format == "flv"
-    if keeps_duration and promised_s and report.end_s + _CUT_TOLERANCE_S < promised_s:
-        return f"The file promises {promised_s:.2f} s and ends after {report.end_s:.2f} s."
-    return None

@@ -87,6 +87,8 @@ class PictureStream:
             except StopIteration:
                 return
             except av.error.FFmpegError as error:
+                if error.errno in (errno.EIO, errno.ENOMEM):
+                    raise  # the machine's fault, not the file's
                 failed_reads += 1
                 self.read_error = str(error)
                 packets = self._container.demux(self._stream)

@@ -12,9 +12,10 @@ from typing import TypeVar
 from contracts.messages import InferenceRequest
 from contracts.outcomes import Outcome, RejectionCode
 from contracts.results import AttemptDocument, Counts, ResultFile, ResultWarning, VideoFacts
-from vision.decode import DecodeReport, batches, decode_frames, decode_warnings
+from vision.decode import batches, decode_frames
 from vision.faults import RejectedVideoError
 from vision.models.base import ModelInput, VisionModel
+from vision.report import DecodeReport, decode_warnings
 from vision.results import AttemptWriter, write_attempt
 from vision.selection import Selector, make_selector
 from vision.video import Limits, Video, open_video

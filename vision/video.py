@@ -116,7 +116,7 @@ def open_video(path: Path, limits: Limits | None = None) -> Iterator[Video]:
         _check_header(container, stream, limits)
         _set_up_decoder(stream, limits)
         pictures = PictureStream(container, stream)
-        first = _first_picture(pictures)
+        first = _first_picture(pictures, stream.frames)
         limits.check_pixels(first.image.width, first.image.height)
         yield Video(
             container=container,
@@ -142,13 +142,14 @@ def displayed_size(picture: Picture) -> tuple[int, int]:
     return size if clockwise_rotation(picture) % 180 == 0 else size[::-1]
 
 
-def promised_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """When the stream ends by its file's own word; None where the file says nothing."""
+def video_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """When the video stream ends by its file's own word; None where the file says nothing of it."""
     if (tag := stream.metadata.get("DURATION")) is not None:
         return _tagged_duration_s(tag)
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    if container.duration is not None:
+    # The file's duration is that of its longest stream, which may be the sound.
+    if container.duration is not None and len(container.streams) == 1:
         return container.duration / av.time_base
     return None
 
@@ -206,7 +207,7 @@ def _check_header(container: InputContainer, stream: VideoStream, limits: Limits
             "The video's codec cannot be decoded here. Convert it to H.264.",
         )
     limits.check_pixels(stream.codec_context.width, stream.codec_context.height)
-    if (duration_s := promised_duration_s(container, stream)) is not None:
+    if (duration_s := _file_duration_s(container, stream)) is not None:
         limits.check_duration(duration_s)
 
 
@@ -224,10 +225,15 @@ def _set_up_decoder(stream: VideoStream, limits: Limits) -> None:
             other.discard = Discard.all
 
 
-def _first_picture(pictures: PictureStream) -> Picture:
+def _first_picture(pictures: PictureStream, promised_frames: int) -> Picture:
     first = next(pictures, None)
     if first is not None:
         return first
+    if pictures.packet_count == 0 and promised_frames > 0:
+        raise RejectedVideoError(
+            RejectionCode.TRUNCATED,
+            f"The file ends before the first of its {promised_frames} frames. Upload it whole.",
+        )
     if pictures.damaged_count:
         raise RejectedVideoError(
             RejectionCode.UNREADABLE,
@@ -247,10 +253,17 @@ def _facts(container: InputContainer, stream: VideoStream, first: Picture) -> Vi
         height=height,
         rotation_degrees=clockwise_rotation(first),
         time_base=stream.time_base or Fraction(1, av.time_base),
-        duration_s=promised_duration_s(container, stream),
+        duration_s=_file_duration_s(container, stream),
         average_frame_rate=_frame_rate(stream),
         has_audio=bool(container.streams.audio),
     )
+
+
+def _file_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    duration_s = video_duration_s(container, stream)
+    if duration_s is None and container.duration is not None:
+        return container.duration / av.time_base
+    return duration_s
 
 
 def _frame_rate(stream: VideoStream) -> Fraction | None:

@@ -30,6 +30,12 @@ def within_moov(path: Path) -> None:
     cut(path, path, 0.05)
 
 
+def after_moov(path: Path) -> None:
+    remux(make_video(path.with_suffix(".whole.mp4")), path, options={"movflags": "faststart"})
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"mdat") + 4])
+
+
 def sound_only(path: Path) -> None:
     make_sound(path)
 
@@ -100,6 +106,7 @@ BAD_VIDEOS: dict[str, tuple[Callable[[Path], None], RejectionCode]] = {
     "random_bytes": (random_bytes, RejectionCode.NOT_A_VIDEO),
     "without_moov": (without_moov, RejectionCode.TRUNCATED),
     "within_moov": (within_moov, RejectionCode.TRUNCATED),
+    "after_moov": (after_moov, RejectionCode.TRUNCATED),
     "sound_only": (sound_only, RejectionCode.NO_VIDEO_STREAM),
     "sound_with_cover": (sound_with_cover, RejectionCode.NO_VIDEO_STREAM),
     "no_frames": (no_frames, RejectionCode.NO_FRAMES),

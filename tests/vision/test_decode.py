@@ -21,9 +21,10 @@ from tests.vision.videos import (
     read_number,
     remux,
 )
-from vision.decode import DecodeReport, Frame, batches, decode_frames, decode_warnings
+from vision.decode import Frame, batches, decode_frames
 from vision.faults import RejectedVideoError
 from vision.models.base import ModelInput, ResizeMode
+from vision.report import DecodeReport, decode_warnings
 from vision.selection import make_selector
 from vision.video import Limits, open_video
 
