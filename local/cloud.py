@@ -14,6 +14,7 @@ from local import deploy
 from local.config import (
     CREDENTIALS,
     LOOPBACK,
+    PORT_VARIABLE,
     REGION,
     REPOSITORY,
     CloudConfig,
@@ -131,7 +132,10 @@ class EmbeddedCloud:
         config = self.config
         port = config.port or free_port()
         sagemaker_port = self._choose_sagemaker_port(port)
-        check_port(sagemaker_port, option="CloudConfig.sagemaker_port, or move both with --port N")
+        check_port(port, option=f"--port N or {PORT_VARIABLE}=N")
+        check_port(
+            sagemaker_port, option=f"--port N or {PORT_VARIABLE}=N, which move both services"
+        )
         state = CloudState(port=port, sagemaker_port=sagemaker_port)
         with ThreadPoolExecutor(1) as pool:
             # A whole synthesis takes longer than all the rest: it runs beside it.

@@ -17,7 +17,17 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 """MiniStack's root key; it opens nothing but the embedded cloud."""
 
-_FOREIGN = ("AWS_", "CDK_", "JSII_", "GATEWAY_PORT", "EDGE_PORT", "BIND_HOST", "LOCALSTACK_")
+_FOREIGN = (
+    "AWS_",
+    "CDK_",
+    "JSII_",
+    "GATEWAY_PORT",
+    "EDGE_PORT",
+    "BIND_HOST",
+    "LOCALSTACK_",
+    "PYTHON",
+    "VIRTUAL_ENV",
+)
 
 
 class EmbeddedCloudError(Exception):

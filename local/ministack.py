@@ -9,7 +9,6 @@ from pathlib import Path
 from local.config import (
     ACCOUNT,
     LOOPBACK,
-    PORT_VARIABLE,
     REGION,
     CloudConfig,
     EmbeddedCloudError,
@@ -69,7 +68,6 @@ def start_ministack(
     Raises:
         EmbeddedCloudError: It did not come up; the message holds the end of its log.
     """
-    check_port(port, option=f"--port N or {PORT_VARIABLE}=N")
     folder = config.ministack_root
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("tmp", "state", "home"):

@@ -5,7 +5,7 @@ import shutil
 import sys
 
 from local.config import REPOSITORY, CloudConfig, clean_environment
-from local.ministack import check_port, wait_until_healthy
+from local.ministack import wait_until_healthy
 from local.processes import ProcessRecord, end_group, start_detached
 
 HEALTH_PATH = "/_health"
@@ -21,7 +21,6 @@ def start_sagemaker(config: CloudConfig, *, port: int, sagemaker_port: int) -> P
     Raises:
         EmbeddedCloudError: It did not come up; the message holds the end of its log.
     """
-    check_port(sagemaker_port, option="--port N, which moves both services")
     root = config.sagemaker_root
     shutil.rmtree(root, ignore_errors=True)
     shutil.rmtree(config.logs / "jobs", ignore_errors=True)

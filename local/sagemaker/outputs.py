@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _Mark = tuple[int, int]
-"""Size in bytes and time of modification in ns: when both stay, the file was not written to."""
+"""Time of modification in ns and size in bytes: when both stay, the file was not written to."""
 
 
 class OutputError(Exception):
@@ -82,9 +82,9 @@ class OutputUploader:
                 self._s3.put_object(
                     Bucket=self._place.bucket, Key=key, Body=body, **self._encryption
                 )
-        except FileNotFoundError:
-            return
         except (ClientError, BotoCoreError, OSError, UnicodeError) as error:
+            if _mark(path) != mark:
+                return  # Written to or removed meanwhile: a later sweep sees what has become of it.
             raise OutputError(
                 f"ClientError: Failed to upload output data to s3://{self._place.bucket}/{key}: "
                 f"{error}"
@@ -98,11 +98,16 @@ def _files(folder: Path) -> Iterator[tuple[Path, _Mark]]:
     for parent, _, names in os.walk(folder):
         for name in names:
             path = Path(parent, name)
-            try:
-                facts = path.lstat()
-            except FileNotFoundError:
-                continue
-            if stat.S_ISREG(facts.st_mode):
-                found.append((facts.st_mtime_ns, path, facts.st_size))
-    for modified_ns, path, size_bytes in sorted(found):
-        yield path, (size_bytes, modified_ns)
+            if mark := _mark(path):
+                found.append((mark, path))
+    for mark, path in sorted(found):
+        yield path, mark
+
+
+def _mark(path: Path) -> _Mark | None:
+    """A regular file's mark; None for links and whatever else is no file."""
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return None
+    return (facts.st_mtime_ns, facts.st_size) if stat.S_ISREG(facts.st_mode) else None
