@@ -4,19 +4,28 @@ MiniStack's process: runs in MiniStack's own environment, so it imports nothing 
 EventBridge refuses events whose source starts with `aws.` from everyone but AWS services, and so
 does MiniStack. The local SageMaker is such a service here; it names itself in a header that no SDK
 sends, and only its own source is let through.
+
+S3's events carry the version of the object, which tells two uploads under one key apart; MiniStack
+leaves it out of those it sends to EventBridge, so it is put in here:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 """
 
+import contextvars
 import functools
+import json
 from typing import Any
 
 from ministack import app  # type: ignore[import-not-found]
-from ministack.services import eventbridge  # type: ignore[import-not-found]
+from ministack.services import eventbridge, s3  # type: ignore[import-not-found]
 
 SERVICE_HEADER = "x-framewright-service"
 SERVICES = {"sagemaker.amazonaws.com": "aws.sagemaker"}
 
 _handle_request = eventbridge.handle_request
 _put_events = eventbridge._put_events
+_dispatch_event = eventbridge._dispatch_event
+_fire_s3_event = s3._fire_s3_event
+_version_id = contextvars.ContextVar[str | None]("version_id", default=None)
 
 
 async def handle_request(
@@ -27,11 +36,31 @@ async def handle_request(
     if source is None:
         return await _handle_request(method, path, headers, body, query_params)
     eventbridge._ensure_default_bus()
-    data = eventbridge.json.loads(body)
+    data = json.loads(body)
     own = all(entry.get("Source") == source for entry in data["Entries"])
     return _put_events(data, allow_aws_source=own)
 
 
+def fire_s3_event(*arguments: Any, version_id: str | None = None, **options: Any) -> None:
+    """S3's notification as before, its version kept for the event that follows from it."""
+    token = _version_id.set(version_id)
+    try:
+        _fire_s3_event(*arguments, version_id=version_id, **options)
+    finally:
+        _version_id.reset(token)
+
+
+def dispatch_event(event: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+    """EventBridge's delivery as before, the object's version added to S3's own events."""
+    if event["Source"] == "aws.s3" and (version_id := _version_id.get()):
+        detail = json.loads(event["Detail"])
+        detail["object"]["version-id"] = version_id
+        event = event | {"Detail": json.dumps(detail)}
+    return _dispatch_event(event, *arguments, **options)
+
+
 if __name__ == "__main__":
+    eventbridge._dispatch_event = functools.wraps(_dispatch_event)(dispatch_event)
+    s3._fire_s3_event = functools.wraps(_fire_s3_event)(fire_s3_event)
     eventbridge.handle_request = functools.wraps(_handle_request)(handle_request)
     app.main()
