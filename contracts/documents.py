@@ -163,12 +163,27 @@ def _read_scalar(kind: Any, value: Any, path: str) -> Any:
             allowed = ", ".join(str(member.value) for member in kind)
             raise DocumentError(f"{path}: expected one of {allowed}, got {_shown(value)}") from None
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise DocumentError(f"{path}: expected a finite number, got {value}")
-        return float(value)
+        return _read_float(value, path)
+    if kind is str and isinstance(value, str) and not _is_encodable(value):
+        raise DocumentError(f"{path}: expected Unicode text, got {_shown(value)}")
     if type(value) is kind:
         return value
     raise DocumentError(f"{path}: expected {kind.__name__}, got {_shown(value)}")
+
+
+def _read_float(value: float, path: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond what a float holds
+        number = math.inf
+    if not math.isfinite(number):
+        raise DocumentError(f"{path}: expected a finite number, got {_shown(value)}")
+    return number
+
+
+def _is_encodable(text: str) -> bool:
+    """Whether no half of a surrogate pair, which JSON can carry, stands alone in the text."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _read_fraction(value: Any, path: str) -> Fraction:

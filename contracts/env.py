@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 STAGE_VARIABLE = "FRAMEWRIGHT_STAGE"
 ACCOUNT_VARIABLE = "FRAMEWRIGHT_ACCOUNT_ID"
+PARTITION_VARIABLE = "FRAMEWRIGHT_PARTITION"
 JOB_TEMPLATE_VARIABLE = "FRAMEWRIGHT_JOB_TEMPLATE"
 SETTINGS_VARIABLE = "FRAMEWRIGHT_SETTINGS"
 
@@ -122,10 +123,6 @@ class Names:
     def dead_letter_queue(self, queue: str) -> str:
         """The name of a queue's dead-letter queue."""
         return f"{queue}-dlq"
-
-    def queue_url(self, queue: str) -> str:
-        """A queue's URL as SQS gives it; boto3 sends to the endpoint it is configured with."""
-        return f"https://sqs.{self.region}.amazonaws.com/{self.account}/{queue}"
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a regional resource."""

@@ -63,9 +63,10 @@ def shown_source_key(source_key: str) -> str:
     encoded = source_key.encode()
     if len(encoded) <= MAX_SOURCE_KEY_BYTES:
         return source_key
-    digest = hashlib.sha256(encoded).hexdigest()[:32]
-    head = encoded[: MAX_SOURCE_KEY_BYTES - len(digest) - 1].decode(errors="ignore")
-    return f"{head}~{digest}"
+    mark = "~" + hashlib.sha256(encoded).hexdigest()[:32]
+    folder, slash, name = _cut(source_key, MAX_SOURCE_KEY_BYTES - len(mark)).rpartition("/")
+    # A container writes below folders of these names: the marked one must still be a file name.
+    return f"{folder}{slash}{_cut(name, MAX_FILE_NAME_BYTES - len(mark))}{mark}"
 
 
 def job_prefix(source_key: str, job_id: str) -> str:
@@ -142,3 +143,7 @@ def storable_fault(key: str) -> str | None:
     if bad := next((c for c in key if ord(c) < 32 or ord(c) == 127), None):
         return f"the key holds the control character U+{ord(bad):04X}"
     return None
+
+
+def _cut(text: str, size_bytes: int) -> str:
+    return text.encode()[:size_bytes].decode(errors="ignore")

@@ -13,6 +13,9 @@ from contracts.documents import DocumentError
 MAX_INDICES = 5000
 """An InferenceRequest must stay below 100 kB; more indices belong into the index service."""
 
+MAX_FRAME_INDEX = 10**12 - 1
+"""Far beyond any video; bounds what the text form is read for."""
+
 
 class SelectionKind(StrEnum):
     """The ways to choose frames."""
@@ -57,10 +60,10 @@ class Selection:
         for kind, value in given.items():
             if (value is not None) != (kind is self.kind):
                 raise ValueError(f"selection {self.kind}: {kind} must be given for that kind alone")
-        if self.every_seconds is not None and self.every_seconds <= 0:
-            raise ValueError(f"every_seconds must be above 0, got {_decimal(self.every_seconds)}")
-        if self.every_nth is not None and self.every_nth < 1:
-            raise ValueError(f"every_nth must be at least 1, got {self.every_nth}")
+        if self.every_seconds is not None:
+            _check_seconds(self.every_seconds)
+        if self.every_nth is not None and not 1 <= self.every_nth <= MAX_FRAME_INDEX:
+            raise ValueError(f"every_nth must be 1 to {MAX_FRAME_INDEX}, got {self.every_nth}")
         if self.indices is not None:
             _check_indices(self.indices)
 
@@ -128,11 +131,20 @@ class Selection:
             raise DocumentError(f"{path}: {error}") from error
 
 
+def _check_seconds(seconds: Fraction) -> None:
+    if seconds <= 0:
+        raise ValueError(f"every_seconds must be above 0, got {seconds}")
+    if not _DECIMAL.fullmatch(_decimal(seconds)):
+        raise ValueError(f"every_seconds must be below a thousand million, got {seconds}")
+
+
 def _check_indices(indices: tuple[int, ...]) -> None:
     if not 1 <= len(indices) <= MAX_INDICES:
         raise ValueError(f"indices must number 1 to {MAX_INDICES}, got {len(indices)}")
     if indices[0] < 0 or any(a >= b for a, b in itertools.pairwise(indices)):
         raise ValueError("indices must ascend strictly from 0 or above")
+    if indices[-1] > MAX_FRAME_INDEX:
+        raise ValueError(f"indices must be at most {MAX_FRAME_INDEX}, got {indices[-1]}")
 
 
 def _exact(text: str) -> Fraction:

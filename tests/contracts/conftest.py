@@ -1,0 +1,11 @@
+"""How long Hypothesis may search: a shared machine is slow at times, which is no fault of a test."""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "shared-machine",
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("shared-machine")
