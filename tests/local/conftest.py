@@ -15,11 +15,12 @@ import pytest
 import uvicorn
 from moto import mock_aws
 
-from local.config import LOOPBACK, REGION, REPOSITORY
+from local.config import LOOPBACK, REGION, REPOSITORY, free_port
 from local.sagemaker.run import RunSettings
 from local.sagemaker.service import ServiceLimits, build_service
 
 if TYPE_CHECKING:
+    from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_sagemaker.client import SageMakerClient
     from mypy_boto3_sqs.client import SQSClient
@@ -31,19 +32,39 @@ INPUT = "/opt/ml/processing/input/videos"
 DEADLINE_S = 20.0
 
 
+@dataclass(frozen=True)
+class Clients:
+    """Clients for all tests: making one takes longer than most tests."""
+
+    s3: "S3Client"
+    sqs: "SQSClient"
+    events: "EventBridgeClient"
+    sagemaker: "SageMakerClient"
+    sagemaker_port: int
+
+
 @pytest.fixture(scope="session")
-def session() -> boto3.Session:
-    """One session for all clients: it keeps the service models, which take long to read."""
-    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+def clients() -> Clients:
+    """Clients of moto's S3, SQS and EventBridge, and of the local SageMaker on one port."""
+    session = boto3.Session(
+        aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION
+    )
+    port = free_port()
+    return Clients(
+        s3=session.client("s3"),
+        sqs=session.client("sqs"),
+        events=session.client("events"),
+        sagemaker=session.client("sagemaker", endpoint_url=f"http://{LOOPBACK}:{port}"),
+        sagemaker_port=port,
+    )
 
 
 @pytest.fixture
-def s3(session: boto3.Session) -> "Iterator[S3Client]":
+def s3(clients: Clients) -> "Iterator[S3Client]":
     """An S3 with one empty bucket; all of moto is up while a test uses it."""
     with mock_aws():
-        client = session.client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        yield client
+        clients.s3.create_bucket(Bucket=BUCKET)
+        yield clients.s3
 
 
 @dataclass
@@ -108,9 +129,7 @@ StartSageMaker = Callable[..., LocalSageMaker]
 
 
 @pytest.fixture
-def start_sagemaker(
-    session: boto3.Session, s3: "S3Client", tmp_path: Path
-) -> Iterator[StartSageMaker]:
+def start_sagemaker(clients: Clients, s3: "S3Client", tmp_path: Path) -> Iterator[StartSageMaker]:
     """Starts a service with the given limits; called again it is a restart over the same state."""
     servers: list[tuple[uvicorn.Server, threading.Thread]] = []
 
@@ -125,7 +144,7 @@ def start_sagemaker(
         application = build_service(
             journal=tmp_path / "jobs.jsonl",
             s3=s3,
-            events=session.client("events"),
+            events=clients.events,
             settings=RunSettings(
                 work=tmp_path / "work",
                 logs=tmp_path / "log",
@@ -138,14 +157,12 @@ def start_sagemaker(
             ),
             limits=ServiceLimits(running, quota),
         )
-        listener = socket.create_server((LOOPBACK, 0))
+        listener = socket.create_server((LOOPBACK, clients.sagemaker_port))
         server = uvicorn.Server(uvicorn.Config(application, log_level="error", access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         servers.append((server, thread))
-        port = listener.getsockname()[1]
-        client = session.client("sagemaker", endpoint_url=f"http://{LOOPBACK}:{port}")
-        return LocalSageMaker(client, s3, tmp_path)
+        return LocalSageMaker(clients.sagemaker, s3, tmp_path)
 
     yield start
     stop()
@@ -158,10 +175,9 @@ def sagemaker(start_sagemaker: StartSageMaker) -> LocalSageMaker:
 
 
 @pytest.fixture
-def state_changes(session: boto3.Session, s3: "S3Client") -> "Callable[[], list[dict[str, Any]]]":
+def state_changes(clients: Clients, s3: "S3Client") -> "Callable[[], list[dict[str, Any]]]":
     """The events so far that a rule for Processing jobs brought into its queue."""
-    sqs: SQSClient = session.client("sqs")
-    events = session.client("events")
+    sqs, events = clients.sqs, clients.events
     queue = sqs.create_queue(QueueName="state-changes")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
     pattern = {

@@ -1,5 +1,6 @@
 """The embedded cloud as it runs: MiniStack, the local SageMaker, the real stacks."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -13,7 +14,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local import deploy
 from local.cloud import EmbeddedCloud
 from local.config import CloudConfig, EmbeddedCloudError, port_is_taken
 from local.state import read_state, write_state
@@ -107,19 +107,17 @@ def test_bringing_up_what_is_up_takes_no_time(embedded_cloud: EmbeddedCloud) -> 
     assert read_state(embedded_cloud.config.state_file) == before
 
 
-def test_changed_sources_are_deployed_again_into_the_same_account(
-    embedded_cloud: EmbeddedCloud, monkeypatch: pytest.MonkeyPatch
+def test_what_is_deployed_from_other_sources_is_deployed_again_into_the_same_account(
+    embedded_cloud: EmbeddedCloud,
 ) -> None:
     before = read_state(embedded_cloud.config.state_file)
-    with monkeypatch.context() as patch:
-        patch.setattr(deploy, "sources_digest", lambda _: "0" * 32)
-        assert not embedded_cloud.status().is_current
-        embedded_cloud.up()
-        assert embedded_cloud.status().is_current
-    after = read_state(embedded_cloud.config.state_file)
-    assert (after.ministack, after.sagemaker) == (before.ministack, before.sagemaker)
-    # The sources did not change: later tests need no further deployment.
-    write_state(embedded_cloud.config.state_file, before)
+    earlier = dataclasses.replace(before, deployed="digest of earlier sources")
+    write_state(embedded_cloud.config.state_file, earlier)
+    assert not embedded_cloud.status().is_current
+    steps: list[str] = []
+    assert embedded_cloud.up(steps.append).is_current
+    assert steps[-1] == "Deploying the stacks"
+    assert read_state(embedded_cloud.config.state_file) == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/net")
