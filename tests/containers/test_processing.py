@@ -284,7 +284,9 @@ def test_the_interval_is_exact() -> None:
         assert str(arguments.selection) == f"every_seconds={expected}"
 
 
-@pytest.mark.parametrize("text", ["é" * 1000, "x" + "漢" * 1000, "🎬" * 300, "a\ud800b", "short"])
+@pytest.mark.parametrize(
+    "text", ["x" + "é" * 1000, "漢" * 1000, "xx" + "🎬" * 300, "a\ud800b", "short"]
+)
 def test_the_exit_message_is_short_and_whole(tree: Tree, text: str) -> None:
     MlTree(tree.root).write_message(text)
     content = (tree.root / "output/message").read_bytes()

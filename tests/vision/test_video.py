@@ -112,8 +112,12 @@ def test_large_pictures_and_long_videos_are_rejected_before_they_are_decoded(
         "-i.mp4",
     ],
 )
-def test_any_file_name_is_only_a_name(name: str, tmp_path: Path) -> None:
-    assert facts_of(make_video(tmp_path / "video.mp4").rename(tmp_path / name)).width == 96
+def test_any_file_name_is_only_a_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_video(tmp_path / "video.mp4").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert facts_of(Path(name)).width == 96
 
 
 def test_a_fault_of_the_machine_is_no_rejection(tmp_path: Path) -> None:
