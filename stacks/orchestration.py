@@ -16,6 +16,7 @@ from contracts.env import JOB_TEMPLATE_VARIABLE, SETTINGS_VARIABLE, Names
 from contracts.keys import BUNDLES_PREFIX, JOBS_PREFIX, RESULT_DOCUMENT, RESULTS_PREFIX
 from contracts.pipeline import JobTemplate
 from stacks.constructs.function import QueueFunction
+from stacks.constructs.grants import FOR_AWS_RESOURCES
 from stacks.constructs.queue import WorkQueue
 from stacks.settings import Settings
 
@@ -74,11 +75,8 @@ class Orchestration(cdk.Stack):
             conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         )
         # SageMaker attaches the key to the job's volume in the caller's name.
-        _allow(
-            dispatch,
-            ["kms:CreateGrant", "kms:DescribeKey"],
-            self._key.key_arn,
-        )
+        _allow(dispatch, ["kms:DescribeKey"], self._key.key_arn)
+        _allow(dispatch, ["kms:CreateGrant"], self._key.key_arn, conditions=FOR_AWS_RESOURCES)
         self._key.grant_encrypt_decrypt(dispatch.role)
 
     def _permit_settle(self, settle: QueueFunction) -> None:
@@ -129,6 +127,7 @@ class Orchestration(cdk.Stack):
             timeout=timeout,
             memory_mib=memory_mib,
             environment={**self._pipeline, **environment},
+            feeds_itself=id_ == "Dispatch",  # what finds the backend busy waits in the queue
         )
 
 

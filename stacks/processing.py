@@ -11,8 +11,9 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from contracts.env import Names
-from contracts.keys import BUNDLES_PREFIX, JOBS_PREFIX, RESULTS_PREFIX
+from contracts.keys import BUNDLES_PREFIX, JOBS_PREFIX, RESULT_DOCUMENT, RESULTS_PREFIX
 from contracts.pipeline import JobTemplate
+from stacks.constructs.grants import FOR_AWS_RESOURCES
 from stacks.constructs.logs import log_retention
 from stacks.settings import Settings
 
@@ -105,10 +106,22 @@ class ProcessingRole(Construct):
             f"{models}/{BUNDLES_PREFIX}*",
         )
         self._allow(["s3:PutObject", "s3:AbortMultipartUpload"], f"{results}/{RESULTS_PREFIX}*")
+        self.role.add_to_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,  # a container never commits
+                actions=["s3:PutObject"],
+                resources=[f"{results}/{RESULTS_PREFIX}*/{RESULT_DOCUMENT}"],
+            )
+        )
         key.grant_encrypt_decrypt(self.role)
-        self._allow(["kms:CreateGrant"], key.key_arn, conditions=_FOR_AWS_RESOURCES)
+        self._allow(["kms:CreateGrant"], key.key_arn, conditions=FOR_AWS_RESOURCES)
         self._allow(
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            [
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:DescribeLogStreams",
+                "logs:PutLogEvents",
+            ],
             names.arn("logs", f"log-group:{LOG_GROUP}:*"),
         )
         self.role.add_to_policy(
@@ -129,7 +142,3 @@ class ProcessingRole(Construct):
                 actions=actions, resources=list(resources), conditions=conditions or {}
             )
         )
-
-
-_FOR_AWS_RESOURCES = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
-"""SageMaker hands the job's volume its key by a grant; nobody else gets one."""

@@ -34,6 +34,7 @@ def queue_handler(handle: Callable[[str], tuple[str, Mapping[str, object]]]) -> 
         except Exception:
             # The batch processor turns this into a name in the response and logs nothing itself.
             logger.exception("message failed and will come again", message_id=record.message_id)
+            metrics.add_metric(name="MessagesFailed", unit=MetricUnit.Count, value=1)
             raise
         logger.info("message handled", extra=dict(facts))
         metrics.add_metric(name=metric, unit=MetricUnit.Count, value=1)

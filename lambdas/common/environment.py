@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from contracts.documents import D, from_json
-from contracts.env import ACCOUNT_VARIABLE, STAGE_VARIABLE, Names
+from contracts.env import ACCOUNT_VARIABLE, PARTITION_VARIABLE, STAGE_VARIABLE, Names
 
 
 def names_of(environment: Mapping[str, str] = os.environ) -> Names:
@@ -13,6 +13,7 @@ def names_of(environment: Mapping[str, str] = os.environ) -> Names:
         stage=required(STAGE_VARIABLE, environment),
         account=required(ACCOUNT_VARIABLE, environment),
         region=required("AWS_REGION", environment),
+        partition=required(PARTITION_VARIABLE, environment),
     )
 
 

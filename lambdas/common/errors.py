@@ -30,5 +30,5 @@ def is_busy(error: ClientError) -> bool:
 
 
 def is_conflict(error: ClientError) -> bool:
-    """Whether a conditional write found that somebody was first."""
-    return code_of(error) in ("PreconditionFailed", "412")
+    """Whether a conditional write found that somebody was first, or is at it right now."""
+    return code_of(error) in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")

@@ -21,13 +21,9 @@ class Queue:
         self._url: str | None = None
 
     def send(self, document: Document, *, delay_s: int = 0) -> None:
-        """Send a document, visible after a delay."""
-        self.send_text(to_json(document), delay_s=delay_s)
-
-    def send_text(self, body: str, *, delay_s: int = 0) -> None:
-        """Send a body as it is, visible after a delay."""
+        """Send a document, visible after a delay of at most `MAX_DELAY_S`."""
         self._sqs.send_message(
-            QueueUrl=self._resolve(), MessageBody=body, DelaySeconds=min(delay_s, MAX_DELAY_S)
+            QueueUrl=self._resolve(), MessageBody=to_json(document), DelaySeconds=delay_s
         )
 
     def _resolve(self) -> str:

@@ -7,6 +7,7 @@ between any two steps, changes nothing that was done and completes what was not.
 """
 
 import json
+import random
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -25,8 +26,9 @@ from lambdas.dispatch.intake import Ignored, Job, Upload, take_in
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-BUSY_DELAY_S = 120
-"""How long a message waits when the backend takes no more; a job frees its instance in minutes."""
+BUSY_DELAYS_S = (60, 180)
+"""How long an attempt waits when the backend takes no more: a job frees its instance in minutes,
+and those that wait should not all come back at once."""
 
 
 class Done(StrEnum):
@@ -74,14 +76,14 @@ class Dispatcher:
         """
         message = json.loads(body)
         if isinstance(message, dict) and message.get("schema") == AttemptRequest.SCHEMA:
-            return self._handle_attempt(from_json(AttemptRequest, body), body)
+            return self._handle_attempt(from_json(AttemptRequest, body))
         upload = Upload.from_event(message.get("detail", {}) if isinstance(message, dict) else {})
         taken = take_in(upload, s3=self.s3, names=self.names, settings=self.settings)
         if isinstance(taken, Ignored):
             return Step(Done.IGNORED, None, f"{upload.key!r}: {taken.reason}")
-        return self._enter(taken, body)
+        return self._enter(taken)
 
-    def _enter(self, job: Job, body: str) -> Step:
+    def _enter(self, job: Job) -> Step:
         record = new_record(
             job_id=job.job_id,
             source=job.source,
@@ -95,7 +97,7 @@ class Dispatcher:
                 return Step(Done.DUPLICATE, job.job_id, "the ledger has this job already")
             record = known
         if job.fault is None:
-            return self._start(record, body)
+            return self._start(record)
         code, sentence = job.fault
         refusal = Completion(
             record.job_id, record.attempt, Outcome.REJECTED, code=code, message=sentence
@@ -103,7 +105,7 @@ class Dispatcher:
         self.completions.send(refusal)
         return Step(Done.REFUSED, record.job_id, f"{code}: {sentence}")
 
-    def _handle_attempt(self, asked: AttemptRequest, body: str) -> Step:
+    def _handle_attempt(self, asked: AttemptRequest) -> Step:
         record = self.ledger.get(asked.job_id)
         if record is None:
             raise ValueError(f"the ledger has no job {asked.job_id}")
@@ -113,14 +115,17 @@ class Dispatcher:
             raise NotYetError(f"job {asked.job_id} is at attempt {record.attempt} still")
         if record.state is not JobState.RECEIVED:
             return Step(Done.DUPLICATE, record.job_id, f"attempt {asked.attempt} was started")
-        return self._start(record, body)
+        return self._start(record)
 
-    def _start(self, record: JobRecord, body: str) -> Step:
+    def _start(self, record: JobRecord) -> Step:
         try:
             reference = self.backend.start(request_of(record, self.names))
         except BackendBusyError as error:
-            # A fresh copy spends no receive of the message, so that waiting never dead-letters it.
-            self.uploads.send_text(body, delay_s=BUSY_DELAY_S)
+            # A fresh message spends no receive of this one, so that waiting never dead-letters it,
+            # and asks for the job that the ledger has, whatever becomes of the object meanwhile.
+            waiting = AttemptRequest(record.job_id, record.attempt)
+            delay_s = random.randint(*BUSY_DELAYS_S)  # noqa: S311  # no secret
+            self.uploads.send(waiting, delay_s=delay_s)
             return Step(Done.DEFERRED, record.job_id, f"{self.backend.route} is busy: {error}")
         self.ledger.dispatched(
             record.job_id,

@@ -1,6 +1,7 @@
 """Uploads queue → ledger and backend. The adapter: environment, clients, one call per record."""
 
 import boto3
+from botocore.config import Config
 
 from contracts.env import JOB_TEMPLATE_VARIABLE, SETTINGS_VARIABLE
 from contracts.pipeline import JobTemplate, PipelineSettings
@@ -20,7 +21,8 @@ dispatcher = Dispatcher(
     settings=document_of(PipelineSettings, SETTINGS_VARIABLE),
     ledger=Ledger(client=boto3.client("dynamodb"), table=names.jobs_table),
     backend=ProcessingBackend(
-        sagemaker=boto3.client("sagemaker"),
+        # A start that is refused waits in the queue; waiting here would hold up the whole batch.
+        sagemaker=boto3.client("sagemaker", config=Config(retries={"total_max_attempts": 2})),
         s3=s3,
         names=names,
         template=document_of(JobTemplate, JOB_TEMPLATE_VARIABLE),

@@ -49,8 +49,8 @@ class Upload:
             return cls(
                 bucket=detail["bucket"]["name"],
                 key=found["key"],
-                etag=found.get("etag", ""),
-                size_bytes=found.get("size", 0),
+                etag=found["etag"],
+                size_bytes=found["size"],
                 version_id=found.get("version-id"),
             )
         except (KeyError, TypeError) as error:

@@ -45,9 +45,10 @@ def read_attempt(
         document = from_json(AttemptDocument, body)
     except DocumentError as error:
         raise DamagedAttemptError(f"{key}: {error}") from error
-    told = (document.job_id, document.attempt, document.source)
-    if told != (record.job_id, attempt, record.source):
-        raise DamagedAttemptError(f"{key} is the document of another attempt or source")
+    told = (document.job_id, document.attempt, document.source, document.model)
+    asked = (record.job_id, attempt, record.source, record.model)
+    if (*told, document.selection) != (*asked, record.selection):
+        raise DamagedAttemptError(f"{key} does not answer what was asked of that attempt")
     return document
 
 

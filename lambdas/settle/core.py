@@ -23,7 +23,7 @@ from lambdas.common.ledger import JobRecord, Ledger, utc_now
 from lambdas.common.queues import MAX_DELAY_S, Queue
 from lambdas.settle.commit import DamagedAttemptError, check_files, commit, read_attempt
 from lambdas.settle.completions import ProcessingEnd, read_completion
-from lambdas.settle.source import was_stable
+from lambdas.settle.source import is_gone, was_stable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 MIN_RETRY_DELAY_S = 2
 """The next attempt's message is sent before the ledger moves, and should not overtake it."""
+
+_REPLACED = (
+    "A newer version took the key before this one was read for sure; "
+    "the newer version has a job of its own."
+)
+_GONE = "The object was deleted before an attempt had read it."
 
 
 class NotEndedError(Exception):
@@ -94,7 +100,8 @@ class Settler:
 
     def _judge_document(self, document: AttemptDocument, ended: Ended) -> Completion:
         if not was_stable(document.source, until=ended.ended_at, s3=self.s3):
-            return _replaced(document.job_id, document.attempt)
+            code = RejectionCode.SOURCE_REPLACED
+            return _rejected(document.job_id, document.attempt, code, _REPLACED)
         if document.outcome is not Outcome.SUCCEEDED:
             return Completion(
                 document.job_id,
@@ -109,7 +116,9 @@ class Settler:
 
     def _judge_absent(self, record: JobRecord, attempt: int, ended: Ended) -> Completion:
         if not was_stable(record.source, until=ended.ended_at, s3=self.s3):
-            return _replaced(record.job_id, attempt)
+            return _rejected(record.job_id, attempt, RejectionCode.SOURCE_REPLACED, _REPLACED)
+        if is_gone(record.source, s3=self.s3):
+            return _rejected(record.job_id, attempt, RejectionCode.SOURCE_MISSING, _GONE)
         code, sentence = ended.fault or (
             RetryCode.ATTEMPT_INCOMPLETE,
             "The backend reports success, but the attempt left no attempt.json.",
@@ -179,12 +188,5 @@ def _retryable(job_id: str, attempt: int, code: RetryCode, sentence: str) -> Com
     return Completion(job_id, attempt, Outcome.RETRYABLE, code=code, message=sentence)
 
 
-def _replaced(job_id: str, attempt: int) -> Completion:
-    return Completion(
-        job_id,
-        attempt,
-        Outcome.REJECTED,
-        code=RejectionCode.SOURCE_REPLACED,
-        message="A newer version took the key before this one was read for sure; "
-        "the newer version has a job of its own.",
-    )
+def _rejected(job_id: str, attempt: int, code: RejectionCode, sentence: str) -> Completion:
+    return Completion(job_id, attempt, Outcome.REJECTED, code=code, message=sentence)

@@ -38,6 +38,17 @@ def was_stable(source: Source, *, until: str, s3: "S3Client") -> bool:
     return not _taken_before(source, datetime.fromisoformat(until), s3)
 
 
+def is_gone(source: Source, *, s3: "S3Client") -> bool:
+    """Whether no reader by key finds the object any more."""
+    try:
+        s3.head_object(Bucket=source.bucket, Key=source.key)
+    except ClientError as error:
+        if is_absent(error):
+            return True
+        raise
+    return False
+
+
 def _taken_before(source: Source, until: datetime, s3: "S3Client") -> bool:
     """
     Whether a later version of that very key appeared before `until`.
@@ -50,7 +61,7 @@ def _taken_before(source: Source, until: datetime, s3: "S3Client") -> bool:
     for page in pages:
         for version in page.get("Versions", []):  # of each key, the newest first
             if version["Key"] != source.key:
-                continue
+                return False  # keys come in order, so the prefix's own versions come first
             if version["VersionId"] == source.version_id:
                 return False
             if version["LastModified"] <= until:

@@ -11,7 +11,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from contracts.env import ACCOUNT_VARIABLE, STAGE_VARIABLE, Names
+from contracts.env import ACCOUNT_VARIABLE, PARTITION_VARIABLE, STAGE_VARIABLE, Names
 from stacks.constructs.lambda_code import lambda_code
 from stacks.constructs.logs import log_retention
 from stacks.settings import FunctionSettings
@@ -22,6 +22,9 @@ BATCH_SIZE = 10
 class QueueFunction(Construct):
     """
     The function of `lambdas/<role_name>/handler.py`, fed by a queue.
+
+    Args:
+        feeds_itself: Whether it puts messages back into its own queue, to wait there.
 
     Attributes:
         role: What the function may do; its own log group and its queue are granted here.
@@ -41,6 +44,7 @@ class QueueFunction(Construct):
         timeout: cdk.Duration,
         memory_mib: int,
         environment: Mapping[str, str],
+        feeds_itself: bool,
     ) -> None:
         super().__init__(scope, id_)
         name = names.function(role_name)
@@ -66,11 +70,18 @@ class QueueFunction(Construct):
             log_group=log_group,
             timeout=timeout,
             memory_size=memory_mib,
+            # Lambda takes a message that a function sends to its own queue again and again for a
+            # mistake, and drops it after 16 rounds:
+            # https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+            recursive_loop=lambda_.RecursiveLoop.ALLOW
+            if feeds_itself
+            else lambda_.RecursiveLoop.TERMINATE,
             environment_encryption=key,
             tracing=lambda_.Tracing.ACTIVE if settings.tracing else lambda_.Tracing.DISABLED,
             environment={
                 STAGE_VARIABLE: names.stage,
                 ACCOUNT_VARIABLE: names.account,
+                PARTITION_VARIABLE: names.partition,
                 "POWERTOOLS_SERVICE_NAME": role_name,
                 "POWERTOOLS_LOG_LEVEL": settings.log_level,
                 "POWERTOOLS_TRACE_DISABLED": str(not settings.tracing).lower(),

@@ -1,4 +1,4 @@
-"""How long Hypothesis may search: a shared machine is slow at times, which is no fault of a test."""
+"""How long Hypothesis may search: on a shared machine slowness is no fault of a test."""
 
 from hypothesis import HealthCheck, settings
 

@@ -33,7 +33,7 @@ def test_two_selections_have_the_same_text_only_if_they_are_the_same(
 @given(text=st.text())
 def test_any_other_text_is_refused_with_a_sentence(text: str) -> None:
     assume(text.partition("=")[0].strip() not in list(SelectionKind))
-    with pytest.raises(ValueError, match="unknown selection .*; known are every_seconds"):
+    with pytest.raises(ValueError, match=r"unknown selection .*; known are every_seconds"):
         Selection.parse(text)
 
 
