@@ -7,10 +7,11 @@ from pathlib import Path
 from contracts.keys import DETECTIONS_FILE
 from contracts.results import FrameResult
 from contracts.selection import Selection
-from vision.decode import DecodeReport, decode_frames
+from vision.decode import decode_frames
 from vision.frames import Pixels
 from vision.models.base import ModelInput
 from vision.render import write_annotated_picture, write_annotated_video
+from vision.report import DecodeReport
 from vision.results import read_detections
 from vision.selection import make_selector
 from vision.video import open_video
@@ -25,7 +26,7 @@ class Annotated:
     What was drawn.
 
     Attributes:
-        picture: The frame in which most was found.
+        picture: The frame in which most was found, and surest.
         video: Every processed frame, each shown until the next.
     """
 
@@ -57,13 +58,9 @@ def annotate_attempt(video: Path, selection: Selection, attempt: Path, target: P
 
 
 def _fullest(detections: Path) -> int:
-    """The index of the frame with the most detections; of several, the surest."""
     fullest = max(
         read_detections(detections),
-        key=lambda result: (
-            len(result.detections),
-            sum(found.score for found in result.detections),
-        ),
+        key=lambda result: sum(found.score for found in result.detections),
     )
     return fullest.frame.frame_index
 

@@ -63,7 +63,7 @@ def push_bundle(path: Path, *, s3: "S3Client", bucket: str) -> tuple[str, bool]:
             raise
     else:
         return model.name, False
-    shown = messages().status(f"Pushing {path.name}, {shown_size(path.stat().st_size)}")
+    shown = messages().status(f"Pushing {shown_size(path.stat().st_size)}")
     with shown, path.open("rb") as file:
         s3.upload_fileobj(file, bucket, key)
     return bundle_model(model.digest).name, True

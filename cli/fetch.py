@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from cli.errors import Exit, UserError
 from contracts.documents import to_json
-from contracts.keys import RESULT_DOCUMENT, attempt_folder, shown_source_key, storable_fault
+from contracts.keys import (
+    RESULT_DOCUMENT,
+    attempt_folder,
+    job_prefix,
+    shown_source_key,
+    storable_fault,
+)
 from contracts.results import ResultDocument, ResultFile
 
 if TYPE_CHECKING:
@@ -16,8 +22,8 @@ _READ_BYTES = 1 << 20
 
 
 def job_folder(base: Path, source_key: str, job_id: str) -> Path:
-    """Where a job's files lie below a folder: as in the results bucket, without its prefix."""
-    return base / shown_source_key(source_key) / job_id
+    """Where a job's files lie below a folder: the same path as in the results bucket."""
+    return base / job_prefix(source_key, job_id)
 
 
 def fetch_results(document: ResultDocument, *, s3: "S3Client", to: Path) -> Path:

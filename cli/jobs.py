@@ -110,13 +110,18 @@ def follow(
 
 def _search(ledger: Ledger, uploads: Sequence[Submitted], records: list[JobRecord | None]) -> None:
     """Find jobs by their object's version: the stage may have chosen another pipeline."""
-    versions = {_version(job.source): job for job in recent_jobs(ledger)}
+    jobs = recent_jobs(ledger)
     for index, upload in enumerate(uploads):
-        records[index] = records[index] or versions.get(_version(upload.source))
+        matches = (job for job in jobs if _is_same_version(job.source, upload.source))
+        records[index] = records[index] or next(matches, None)
 
 
-def _version(source: Source) -> tuple[str, str, str]:
-    return source.bucket, source.key, source.version_id or source.etag
+def _is_same_version(one: Source, other: Source) -> bool:
+    if (one.bucket, one.key) != (other.bucket, other.key):
+        return False
+    if one.version_id and other.version_id:
+        return one.version_id == other.version_id
+    return one.etag == other.etag
 
 
 def _is_named(source: Source, text: str) -> bool:

@@ -1,6 +1,7 @@
 """How results are shown: results on standard output, progress and errors on standard error."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 SHOWN_ID_DIGITS = 12
 """Enough to name a job among millions; any unambiguous beginning is taken."""
 
+PIPE_WIDTH = 240
+
 _STATE_STYLES = {
     JobState.RECEIVED: "cyan",
     JobState.DEFERRED: "yellow",
@@ -29,17 +32,22 @@ _STATE_STYLES = {
 
 
 def output() -> "Console":
-    """Where results go."""
+    """
+    Where results go; a pipe has no width, so lines are not folded to one.
+
+    File names may look like Rich's markup, so none is read anywhere.
+    """
     from rich.console import Console
 
-    return Console(highlight=False)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def messages() -> "Console":
     """Where progress and errors go, so that standard output stays clean for scripts."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
@@ -51,7 +59,9 @@ def shown_state(state: JobState | None) -> "Text":
     """A job's state in its colour; before the ledger knows the job, it is uploaded."""
     from rich.text import Text
 
-    return Text(state or "UPLOADED", style=_STATE_STYLES[state] if state else "dim")
+    return Text(state or "UPLOADED", style=PIPE_WIDTH = 240
+
+_STATE_STYLES[state] if state else "dim")
 
 
 def shown_id(job_id: str | None) -> str:

@@ -36,7 +36,7 @@ def byte_bar(
 ) -> Iterator[Callable[[int], None]]:
     """A bar of bytes sent; yields what is to be called with each further number of bytes."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -51,7 +51,7 @@ def byte_bar(
 def video_bar(console: "Console", title: str) -> Iterator[Callable[["VideoProgress"], None]]:
     """A bar of a video's time; yields what `process_video` is to call."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[frames]} frames"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from cli.annotate import Annotated, annotate_attempt
 from cli.cloud import bring_up
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 DRAWN_SELECTION = "every_seconds=0.2"
 """Often enough that the annotated video of the drawn clip moves."""
 POLL_INTERVAL_S = 0.1
+MAX_INTAKE_S = 60
+"""From the upload to the job's entry in the ledger; it takes about a second."""
+STATE_WIDTH = 10
 
 
 class Showing:
@@ -107,16 +111,24 @@ class Showing:
 
     def _follow(self, stage: Stage, submitted: Sequence[Submitted]) -> JobRecord:
         shown = 0
-        job = None
-        for (job,) in follow(stage.ledger, submitted, interval_s=POLL_INTERVAL_S):
-            history = job.history if job else ()
-            for step in history[shown:]:
-                state = shown_state(step.state)
-                state.pad_right(12 - len(state))
-                self._console.print(f"{shown_clock(step.at)} ", state, step.note or "", sep=" ")
-            shown = len(history)
+        start = time.monotonic()
+        with messages().status("Waiting for the job"):
+            for (job,) in follow(stage.ledger, submitted, interval_s=POLL_INTERVAL_S):
+                if job is None and time.monotonic() - start > MAX_INTAKE_S:
+                    break
+                history = job.history if job else ()
+                for step in history[shown:]:
+                    state = shown_state(step.state)
+                    state.pad_right(STATE_WIDTH - len(state))
+                    note = step.note or ""
+                    self._console.print(shown_clock(step.at), state, note, sep="  ")
+                shown = len(history)
         if job is None:
-            raise RuntimeError("following ended without a job")
+            raise UserError(
+                f"No job was made of {submitted[0].source.uri} within {MAX_INTAKE_S} s.",
+                remedy=f"See what the functions say in {_shown(self._cloud.config.logs)}.",
+                code=Exit.UNFINISHED,
+            )
         return job
 
     def _collect(
@@ -127,7 +139,7 @@ class Showing:
             document = read_result(job.source.key, job.job_id, s3=stage.s3, bucket=bucket)
             if document is None:
                 raise RuntimeError(f"job {job.job_id} succeeded without result.json")
-            results = fetch_results(document, s3=stage.s3, to=folder / "results")
+            results = fetch_results(document, s3=stage.s3, to=folder)
         attempt = results / attempt_folder(document.attempt)
         with self._part("pictures drawn"), messages().status("Drawing the results"):
             drawn = annotate_attempt(video, document.selection, attempt, folder)
@@ -137,22 +149,24 @@ class Showing:
         self, document: ResultDocument, attempt: Path, drawn: Annotated, truth: Path | None
     ) -> None:
         counts = document.counts
-        table = _facts()
         found = f"{counts.detections} objects in {counts.frames_processed} frames"
-        table.add_row("Found", f"{found} with {document.model.name}")
+        lines = {"Found": f"{found} with {document.model.name}"}
         if truth is not None:
             known = {frame.frame_index: frame for frame in read_truth(truth)}
             agreed = agreement(read_detections(attempt / DETECTIONS_FILE), known)
-            table.add_row(
-                "Truth",
-                f"precision {agreed.precision:.2f}, recall {agreed.recall:.2f}: {agreed.hits} "
-                f"people found, {agreed.misses} missed, {agreed.false_alarms} false alarms",
+            lines["Truth"] = (
+                f"precision {agreed.precision:.2f}, recall {agreed.recall:.2f} ({agreed.hits} "
+                f"people found, {agreed.misses} missed, {agreed.false_alarms} false alarms)"
             )
-        table.add_row("Results", _shown(attempt))
-        table.add_row("Picture", _shown(drawn.picture))
-        table.add_row("Video", _shown(drawn.video))
+        lines |= {
+            "Results": _shown(attempt),
+            "Picture": _shown(drawn.picture),
+            "Video": _shown(drawn.video),
+        }
         self._console.print()
-        self._console.print(table)
+        for name, text in lines.items():
+            # Paths are to be copied, so they are not folded.
+            self._console.print(Text(f"{name:8}", style="bold"), text, soft_wrap=True)
 
     def _show_times(self, document: ResultDocument) -> None:
         worked = document.timings_s["total"]
@@ -172,13 +186,6 @@ class Showing:
         start = time.monotonic()
         yield
         self._seconds[name] = time.monotonic() - start
-
-
-def _facts() -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    return table
 
 
 def _shown(path: Path) -> str:

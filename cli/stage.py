@@ -1,6 +1,7 @@
 """One stage, wherever it runs: its names, its clients, and what uploads may ask of it."""
 
 import functools
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -106,7 +107,8 @@ def _open_deployed(name: str) -> Stage:
     import boto3
     from botocore.exceptions import NoRegionError
 
-    session = boto3.Session()
+    # boto3 reads AWS_DEFAULT_REGION only; the AWS CLI and the CDK read AWS_REGION first.
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
     if session.region_name is None:
         raise NoRegionError
     account = session.client("sts").get_caller_identity()["Account"]

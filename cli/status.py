@@ -69,7 +69,8 @@ def watch(
     opened = open_stage(stage)
     deadline = None if timeout is None else time.monotonic() + timeout
     printed: list[JobRecord] = []
-    with Live(console=output(), auto_refresh=False, transient=as_json) as live:
+    console = output()
+    with Live(console=console, auto_refresh=False, transient=as_json) as live:
         while True:
             jobs = recent_jobs(opened.ledger)
             if as_json:
@@ -81,6 +82,8 @@ def watch(
             if deadline is not None and time.monotonic() >= deadline:
                 break
             time.sleep(max(1.0, opened.poll_interval_s))
+    if not (as_json or console.is_terminal):
+        console.print()  # Live ends its one picture in a pipe without a new line.
     raise typer.Exit(exit_code(jobs) if until_done else 0)
 
 
