@@ -59,9 +59,7 @@ def shown_state(state: JobState | None) -> "Text":
     """A job's state in its colour; before the ledger knows the job, it is uploaded."""
     from rich.text import Text
 
-    return Text(state or "UPLOADED", style=PIPE_WIDTH = 240
-
-_STATE_STYLES[state] if state else "dim")
+    return Text(state or "UPLOADED", style=_STATE_STYLES[state] if state else "dim")
 
 
 def shown_id(job_id: str | None) -> str:
