@@ -33,9 +33,9 @@ class Picture:
     pts: int | None
 
 
-class PictureStream:
+class PacketStream:
     """
-    The pictures of one video stream, each once, in presentation order.
+    The packets of one video stream, in decoding order; reading goes on after damage.
 
     Attributes:
         packet_count: Packets read so far.
@@ -48,37 +48,13 @@ class PictureStream:
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._container = container
         self._stream = stream
-        self._recent_damage: deque[int | None] = deque(maxlen=_RECENT_DAMAGE)
-        self._pending_times: list[int] = []
-        self._pictures = self._decode()
         self.packet_count = 0
         self.damaged_count = 0
         self.read_error: str | None = None
         self.order_is_time = container.format.name == "avi"
 
-    def __iter__(self) -> Iterator[Picture]:
-        return self
-
-    def __next__(self) -> Picture:
-        return next(self._pictures)
-
-    def _decode(self) -> Iterator[Picture]:
-        for packet in self._packets():
-            for image in self._decoded(packet):
-                yield Picture(image, self._time_of(image))
-        for image in self._decoded(None):
-            yield Picture(image, self._time_of(image))
-
-    def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
-        try:
-            return self._stream.decode(packet)
-        except av.error.FFmpegError as error:
-            if error.errno == errno.ENOMEM:
-                raise MemoryError("the decoder found no memory") from error
-            self._note_damage(packet.pts if packet else None)
-            return []
-
-    def _packets(self) -> Iterator["Packet[VideoStream]"]:
+    def packets(self) -> Iterator["Packet[VideoStream]"]:
+        """Every packet that holds anything; to be used once."""
         failed_reads = 0
         packets = self._container.demux(self._stream)
         while failed_reads < _MAX_FAILED_READS:
@@ -94,13 +70,45 @@ class PictureStream:
                 packets = self._container.demux(self._stream)
                 continue
             if not packet.size:
-                continue  # demux() ends with an empty packet; flushing is done once, above.
+                continue  # demux() ends with an empty packet; flushing is done once, by decoders.
             failed_reads, self.read_error = 0, None
-            self._note_packet(packet)
+            self.packet_count += 1
             yield packet
 
+
+class PictureStream(PacketStream):
+    """The pictures of one video stream, each once, in presentation order."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        super().__init__(container, stream)
+        self._recent_damage: deque[int | None] = deque(maxlen=_RECENT_DAMAGE)
+        self._pending_times: list[int] = []
+        self._pictures = self._decode()
+
+    def __iter__(self) -> Iterator[Picture]:
+        return self
+
+    def __next__(self) -> Picture:
+        return next(self._pictures)
+
+    def _decode(self) -> Iterator[Picture]:
+        for packet in self.packets():
+            self._note_packet(packet)
+            for image in self._decoded(packet):
+                yield Picture(image, self._time_of(image))
+        for image in self._decoded(None):
+            yield Picture(image, self._time_of(image))
+
+    def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
+        try:
+            return self._stream.decode(packet)
+        except av.error.FFmpegError as error:
+            if error.errno == errno.ENOMEM:
+                raise MemoryError("the decoder found no memory") from error
+            self._note_damage(packet.pts if packet else None)
+            return []
+
     def _note_packet(self, packet: "Packet[VideoStream]") -> None:
-        self.packet_count += 1
         if packet.is_corrupt:
             self._note_damage(packet.pts)
         if self.order_is_time and packet.dts is not None:

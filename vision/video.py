@@ -75,6 +75,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """
+    An open file and its video stream, nothing of it decoded.
+
+    Attributes:
+        warnings: What a reader of the results should know of the file.
+        file_size_bytes: Of the whole file.
+    """
+
+    container: InputContainer
+    stream: VideoStream
+    limits: Limits
+    warnings: tuple[ResultWarning, ...]
+    file_size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Video:
     """
     An open video.
@@ -105,29 +122,48 @@ def open_video(path: Path, limits: Limits | None = None) -> Iterator[Video]:
         RejectedVideoError: The file is not a video that can be processed.
         OSError: The file cannot be read.
     """
+    with open_source(path, limits) as source:
+        pictures = PictureStream(source.container, source.stream)
+        first = _first_picture(pictures, source.stream.frames)
+        source.limits.check_pixels(first.image.width, first.image.height)
+        yield Video(
+            container=source.container,
+            stream=source.stream,
+            facts=video_facts(source, first),
+            first=first,
+            pictures=pictures,
+            limits=source.limits,
+            warnings=source.warnings,
+            file_size_bytes=source.file_size_bytes,
+        )
+
+
+@contextmanager
+def open_source(
+    path: Path, limits: Limits | None = None, *, probes: bool = True
+) -> Iterator[Source]:
+    """
+    Open a video file and choose its stream; the file is closed with the context.
+
+    Args:
+        probes: Whether FFmpeg decodes the beginning to learn what the header does not say. MP4's
+            header says it all, and without it opening takes 1 ms instead of 37.
+
+    Raises:
+        RejectedVideoError: The file is not a video that can be processed.
+        OSError: The file cannot be read.
+    """
     limits = limits or Limits()
     file_size_bytes = path.stat().st_size
     if file_size_bytes == 0:
         raise RejectedVideoError(
             RejectionCode.EMPTY_FILE, "The file is empty (0 bytes). Upload it again."
         )
-    with _open_container(path) as container:
+    with _open_container(path, probes=probes) as container:
         stream, warnings = _choose_stream(container, path)
         _check_header(container, stream, limits)
         _set_up_decoder(stream, limits)
-        pictures = PictureStream(container, stream)
-        first = _first_picture(pictures, stream.frames)
-        limits.check_pixels(first.image.width, first.image.height)
-        yield Video(
-            container=container,
-            stream=stream,
-            facts=_facts(container, stream, first),
-            first=first,
-            pictures=pictures,
-            limits=limits,
-            warnings=warnings,
-            file_size_bytes=file_size_bytes,
-        )
+        yield Source(container, stream, limits, warnings, file_size_bytes)
 
 
 def clockwise_rotation(picture: Picture) -> int:
@@ -154,12 +190,13 @@ def video_duration_s(container: InputContainer, stream: VideoStream) -> float | 
     return None
 
 
-def _open_container(path: Path) -> InputContainer:
+def _open_container(path: Path, *, probes: bool) -> InputContainer:
     try:
         # "file:" keeps FFmpeg from taking a name such as "concat:x" for a protocol.
         return av.open(
             f"file:{path.resolve()}",
             container_options={"protocol_whitelist": "file", "format_whitelist": _DEMUXERS},
+            stream_options=None if probes else [{"skip_frame": "all"}],
             metadata_errors="replace",
         )
     except av.error.FFmpegError as error:
@@ -243,7 +280,9 @@ def _first_picture(pictures: PictureStream, promised_frames: int) -> Picture:
     raise RejectedVideoError(RejectionCode.NO_FRAMES, "The video stream holds no frames.")
 
 
-def _facts(container: InputContainer, stream: VideoStream, first: Picture) -> VideoFacts:
+def video_facts(source: Source, first: Picture) -> VideoFacts:
+    """What an open file and its first picture say of a video."""
+    container, stream = source.container, source.stream
     width, height = displayed_size(first)
     return VideoFacts(
         container=container.format.name,

@@ -1,0 +1,226 @@
+"""
+VP8, VP9, MPEG-4 part 2 and Motion JPEG: what one packet holds.
+
+VP8 and VP9 carry probabilities from every frame to the next (RFC 6386 §9; VP9 Bitstream & Decoding
+Process Specification §6.1.2), so no frame of a GOP can be left out; their key frames reset all.
+"""
+
+from vision.bitstreams.base import CodedPicture, UncertainStreamError
+from vision.bitstreams.bits import BitReader
+
+_VP9_SYNC = 0x498342
+_VP8_SYNC = b"\x9d\x01\x2a"
+_I_VOP, _B_VOP = 0, 2
+_VOP_START, _VOL_STARTS = 0xB6, range(0x20, 0x30)
+_EXTENDED_PAR = 15
+_LAST_OF_GROUP = (1 << 20) - 1
+
+
+class Vp8Parser:
+    """Reads VP8 frames (RFC 6386 §9.1)."""
+
+    max_reorder = None
+
+    def __init__(self, _extradata: bytes | None) -> None:
+        self._count = 0
+
+    def head(self) -> bytes:
+        """Nothing: key frames stand alone."""
+        return b""
+
+    def parse(self, data: bytes) -> CodedPicture:
+        """As `PictureParser.parse`."""
+        is_key = len(data) > 10 and not data[0] & 1
+        if len(data) < 4 or (is_key and data[3:6] != _VP8_SYNC):
+            raise UncertainStreamError("a frame's header is damaged")
+        self._count += 1
+        return CodedPicture(self._count, is_key, True, is_key, is_shown=bool(data[0] & 0x10))
+
+
+class Vp9Parser:
+    """Reads VP9 frames and superframes (§6.2, Annex B)."""
+
+    max_reorder = None
+
+    def __init__(self, _extradata: bytes | None) -> None:
+        self._count = 0
+
+    def head(self) -> bytes:
+        """Nothing: key frames stand alone."""
+        return b""
+
+    def parse(self, data: bytes) -> CodedPicture:
+        """As `PictureParser.parse`."""
+        frames = [_read_vp9(frame) for frame in _vp9_frames(data)]
+        shown = [is_key for is_key, is_shown in frames if is_shown]
+        if len(shown) != 1:
+            raise UncertainStreamError("a packet shows other than one frame")
+        self._count += 1
+        return CodedPicture(self._count, frames[0][0], True, shown[0])
+
+
+def _vp9_frames(data: bytes) -> list[bytes]:
+    if not data:
+        raise UncertainStreamError("a packet is empty")
+    marker = data[-1]
+    count, size_bytes = (marker & 7) + 1, (marker >> 3 & 3) + 1
+    index_size = 2 + count * size_bytes
+    if marker & 0xE0 != 0xC0 or len(data) < index_size or data[-index_size] != marker:
+        return [data]
+    frames, position, entry = [], 0, len(data) - index_size + 1
+    for _ in range(count):
+        size = int.from_bytes(data[entry : entry + size_bytes], "little")
+        frames.append(data[position : position + size])
+        position, entry = position + size, entry + size_bytes
+        if not size or position > len(data) - index_size:
+            raise UncertainStreamError("the sizes of its frames do not add up")
+    return frames
+
+
+def _read_vp9(data: bytes) -> tuple[bool, bool]:
+    """Whether a frame is a key frame, and whether it is shown (§6.2)."""
+    bits = BitReader(data[:8])
+    if bits.bits(2) != 2:
+        raise UncertainStreamError("a frame's header is damaged")
+    if bits.bits(2) == 3:
+        bits.flag()
+    if bits.flag():
+        raise UncertainStreamError("a frame is shown again")
+    is_key, is_shown = not bits.flag(), bits.flag()
+    bits.flag()
+    if is_key and bits.bits(24) != _VP9_SYNC:
+        raise UncertainStreamError("a frame's header is damaged")
+    return is_key, is_shown
+
+
+class MjpegParser:
+    """Reads Motion JPEG: every picture stands alone."""
+
+    max_reorder = None
+
+    def __init__(self, _extradata: bytes | None) -> None:
+        self._count = 0
+
+    def head(self) -> bytes:
+        """Nothing."""
+        return b""
+
+    def parse(self, data: bytes) -> CodedPicture:
+        """As `PictureParser.parse`."""
+        if data[:3] != b"\xff\xd8\xff" or data.rstrip(b"\x00")[-2:] != b"\xff\xd9":
+            raise UncertainStreamError("a picture is damaged")
+        self._count += 1
+        return CodedPicture(self._count, True, False, True)
+
+
+class Mpeg4Parser:
+    """
+    Reads MPEG-4 part 2 video object planes (ISO/IEC 14496-2 §6.2.3 to §6.2.5).
+
+    A GOP starts at an I-VOP; the B-VOPs between it and the next reference are its leading pictures.
+    No picture depends on a B-VOP.
+
+    Args:
+        extradata: The video object layer's header, where the container keeps it.
+    """
+
+    max_reorder = None
+
+    def __init__(self, extradata: bytes | None) -> None:
+        self._group = self._count = 0
+        self._layer = self._headers = b""
+        self._increment_bits = 0
+        self._may_reorder = False
+        self._anchor_starts_gop = False
+        self._has_extradata = bool(extradata)
+        if extradata:
+            self._read_layer(extradata)
+
+    def head(self) -> bytes:
+        """The layer's header, where the decoder has none from the container."""
+        return b"" if self._has_extradata else self._headers
+
+    def parse(self, data: bytes) -> CodedPicture:
+        """As `PictureParser.parse`."""
+        starts = _start_codes(data)
+        planes = [at for at in starts if data[at + 3] == _VOP_START]
+        if len(planes) != 1:
+            raise UncertainStreamError("a packet holds other than one picture")
+        if planes[0]:
+            self._read_layer(data[: planes[0]])
+        kind = self._read_plane(data[planes[0] + 4 :][:32])
+        if kind == _B_VOP and not (self._may_reorder and self._group):
+            raise UncertainStreamError("its B pictures are not announced")
+        is_leading = kind == _B_VOP and self._anchor_starts_gop
+        if kind != _B_VOP:
+            self._anchor_starts_gop = kind == _I_VOP
+            self._group += 1
+            self._count = 0
+        self._count += 1
+        # A reference is shown after the B-VOPs that follow it in the stream.
+        place = self._count if kind == _B_VOP else _LAST_OF_GROUP
+        return CodedPicture(
+            self._group * (_LAST_OF_GROUP + 1) + place,
+            starts_gop=kind == _I_VOP,
+            is_reference=kind != _B_VOP,
+            is_key_frame=kind == _I_VOP,
+            is_leading=is_leading,
+        )
+
+    def _read_plane(self, header: bytes) -> int:
+        """The plane's coding type (§6.2.5)."""
+        if not self._increment_bits:
+            raise UncertainStreamError("its layer's header is missing")
+        bits = BitReader(header)
+        kind = bits.bits(2)
+        while bits.flag():
+            pass
+        if not bits.flag():
+            raise UncertainStreamError("a picture's header is damaged")
+        bits.bits(self._increment_bits)
+        if not bits.flag():
+            raise UncertainStreamError("a picture's header is damaged")
+        if not bits.flag():
+            raise UncertainStreamError("a picture is not coded")
+        return kind
+
+    def _read_layer(self, data: bytes) -> None:
+        """The video object layer among the headers before a plane (§6.2.3)."""
+        for at in _start_codes(data):
+            if data[at + 3] not in _VOL_STARTS:
+                continue
+            end = data.find(b"\x00\x00\x01", at + 4)
+            layer = data[at : end if end >= 0 else len(data)]
+            if self._layer and layer != self._layer:
+                raise UncertainStreamError("its parameters change")
+            if not self._layer:
+                self._layer, self._headers = layer, data
+                self._increment_bits, self._may_reorder = _read_layer(BitReader(layer[4:]))
+
+
+def _read_layer(bits: BitReader) -> tuple[int, bool]:
+    """Bits of a time increment, and whether the layer says that it has B-VOPs."""
+    bits.bits(9)
+    if bits.flag():
+        bits.bits(7)
+    if bits.bits(4) == _EXTENDED_PAR:
+        bits.bits(16)
+    may_reorder = False
+    if bits.flag():
+        bits.bits(2)
+        may_reorder = not bits.flag()
+        if bits.flag():
+            bits.bits(79)
+    if bits.bits(2) or not bits.flag():
+        raise UncertainStreamError("its layer is not rectangular")
+    resolution = bits.bits(16)
+    return max(1, (resolution - 1).bit_length()), may_reorder
+
+
+def _start_codes(data: bytes) -> list[int]:
+    """Where start codes begin."""
+    found, at = [], data.find(b"\x00\x00\x01")
+    while 0 <= at <= len(data) - 4:
+        found.append(at)
+        at = data.find(b"\x00\x00\x01", at + 3)
+    return found
