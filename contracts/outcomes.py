@@ -96,3 +96,5 @@ class WarningCode(StrEnum):
     FRAME_NOT_FOUND = "frame_not_found"
     FORMAT_CHANGED = "format_changed"
     SEVERAL_VIDEO_STREAMS = "several_video_streams"
+    SEQUENTIAL_DECODING = "sequential_decoding"
+    """The frames are exact, but all were decoded: the stream's form allows no plan."""

@@ -40,6 +40,7 @@ class PacketStream:
     Attributes:
         packet_count: Packets read so far.
         damaged_count: Packets so far that the container or the decoder found damaged.
+        has_failed: Whether reading failed anywhere, even where it went on.
         read_error: What ended the reading early, None where the container ended by itself.
         order_is_time: The container keeps decoding timestamps only (AVI), so the times come from
             the order of the pictures.
@@ -50,6 +51,7 @@ class PacketStream:
         self._stream = stream
         self.packet_count = 0
         self.damaged_count = 0
+        self.has_failed = False
         self.read_error: str | None = None
         self.order_is_time = container.format.name == "avi"
 
@@ -66,6 +68,7 @@ class PacketStream:
                 if error.errno in (errno.EIO, errno.ENOMEM):
                     raise  # the machine's fault, not the file's
                 failed_reads += 1
+                self.has_failed = True
                 self.read_error = str(error)
                 packets = self._container.demux(self._stream)
                 continue

@@ -176,12 +176,12 @@ class _Run:
     def _conclude(self, video: Video, selector: Selector) -> None:
         self.warnings = video.warnings + decode_warnings(video, selector, self.report)
         if self.report.reached_end:
-            self.facts = replace(video.facts, frame_count=self.report.frames_decoded)
+            self.facts = replace(video.facts, frame_count=self.report.frame_count)
         if self.frames_processed == 0:
             raise RejectedVideoError(
                 RejectionCode.NOTHING_SELECTED,
                 f"The selection {str(self.request.selection)[:80]} chooses none of the video's "
-                f"{self.report.frames_decoded} frames.",
+                f"{self.report.frame_count} frames.",
             )
 
     def document(self) -> AttemptDocument:

@@ -1,11 +1,16 @@
 """What one pass over a video found out about it, and what a reader should know of that."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from contracts.outcomes import WarningCode
 from contracts.results import ResultWarning
+from vision.pictures import PacketStream
 from vision.selection import Selector, missing_warning
-from vision.video import Video, video_duration_s
+from vision.video import video_duration_s
 
 _CUT_TOLERANCE_S = 0.5
 """Files promise their end to within rounding and the length of a last frame or two."""
@@ -17,12 +22,15 @@ class DecodeReport:
     What one pass over a video found; filled while its frames are taken.
 
     Attributes:
+        frame_count: Frames of the video up to where it was read, decoded or not.
+        frames_decoded: Pictures that left a decoder.
         guessed_times: Frames whose timestamp was missing or went backwards.
         changes: Index, and a description of the pictures, where their form changed.
         reached_end: Whether the stream was read to its end, and not only to the last wanted frame.
         end_s: When the last decoded frame ends, in the file's own time.
     """
 
+    frame_count: int = 0
     frames_decoded: int = 0
     guessed_times: int = 0
     changes: list[tuple[int, str]] = field(default_factory=list)
@@ -30,22 +38,59 @@ class DecodeReport:
     end_s: float = 0.0
 
 
+class ReadVideo(Protocol):
+    """A video after its last frame was taken."""
+
+    @property
+    def container(self) -> InputContainer:
+        """Its container, open."""
+
+    @property
+    def stream(self) -> VideoStream:
+        """Its video stream."""
+
+    @property
+    def pictures(self) -> PacketStream:
+        """How reading went."""
+
+    @property
+    def file_size_bytes(self) -> int:
+        """Of the whole file."""
+
+
 def decode_warnings(
-    video: Video, selector: Selector, report: DecodeReport
+    video: ReadVideo, selector: Selector, report: DecodeReport, *, reorders: bool | None = None
 ) -> tuple[ResultWarning, ...]:
-    """What a reader should know, after the last frame was taken."""
+    """
+    What a reader should know, after the last frame was taken.
+
+    Args:
+        reorders: Whether pictures are not stored in the order they are shown in; the stream's own
+            decoder says so unless given.
+    """
     warnings = []
     if count := video.pictures.damaged_count:
         text = f"{count} damaged packets; the frames near them may be wrong or missing."
         warnings.append(ResultWarning(WarningCode.DAMAGED_PACKETS, text))
     if (cut := _cut_short(video, report)) is not None:
         warnings.append(ResultWarning(WarningCode.STREAM_CUT_SHORT, cut))
-    if video.pictures.order_is_time and video.stream.codec_context.has_b_frames:
+    if reorders is None:
+        reorders = video.stream.codec_context.has_b_frames
+    order_is_time = video.pictures.order_is_time and reorders
+    return (*warnings, *frame_warnings(selector, report, order_is_time=order_is_time))
+
+
+def frame_warnings(
+    selector: Selector, report: DecodeReport, *, order_is_time: bool = False
+) -> tuple[ResultWarning, ...]:
+    """What a reader should know of the frames themselves."""
+    warnings = []
+    if order_is_time:
         text = "The file keeps no presentation timestamps; times follow the order of the frames."
         warnings.append(ResultWarning(WarningCode.MISSING_TIMESTAMPS, text))
     elif report.guessed_times:
         text = (
-            f"{report.guessed_times} of {report.frames_decoded} frames had no timestamp, or one "
+            f"{report.guessed_times} of {report.frame_count} frames had no timestamp, or one "
             "that went backwards; their times follow from the frame rate."
         )
         warnings.append(ResultWarning(WarningCode.MISSING_TIMESTAMPS, text))
@@ -53,18 +98,18 @@ def decode_warnings(
         text = f"The pictures change to {form} at frame {index}."
         warnings.append(ResultWarning(WarningCode.FORMAT_CHANGED, text, index))
     if missing := selector.missing():
-        warnings.append(missing_warning(missing, report.frames_decoded))
+        warnings.append(missing_warning(missing, report.frame_count))
     return tuple(warnings)
 
 
-def _cut_short(video: Video, report: DecodeReport) -> str | None:
+def _cut_short(video: ReadVideo, report: DecodeReport) -> str | None:
     """How the file breaks its own promise of what it holds, or None."""
     if not report.reached_end:
         return None
     if video.pictures.read_error is not None:
         return f"Reading ended early: {video.pictures.read_error}."
     packets = video.pictures.packet_count
-    kind = video.facts.container
+    kind = video.container.format.name
     index = video.stream.index_entries
     if "mp4" in kind and len(index):
         last = index[len(index) - 1]

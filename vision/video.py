@@ -30,6 +30,9 @@ _DEMUXERS = (
     "asf,ogg,mxf,mp3,wav,aac,flac,ac3,amr,aiff,caf"
 )
 """Playlists, image sequences and capture devices are left out; sound has its own rejection."""
+_UNDECODED = {"skip_frame": "all"}
+_MAX_STREAMS = 16
+"""So many are opened without probing where that is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,7 @@ def _open_container(path: Path, *, probes: bool) -> InputContainer:
         return av.open(
             f"file:{path.resolve()}",
             container_options={"protocol_whitelist": "file", "format_whitelist": _DEMUXERS},
-            stream_options=None if probes else [{"skip_frame": "all"}],
+            stream_options=[] if probes else [_UNDECODED] * _MAX_STREAMS,  # type: ignore[list-item]
             metadata_errors="replace",
         )
     except av.error.FFmpegError as error:
@@ -244,22 +247,27 @@ def _check_header(container: InputContainer, stream: VideoStream, limits: Limits
             "The video's codec cannot be decoded here. Convert it to H.264.",
         )
     limits.check_pixels(stream.codec_context.width, stream.codec_context.height)
-    if (duration_s := _file_duration_s(container, stream)) is not None:
+    if (duration_s := file_duration_s(container, stream)) is not None:
         limits.check_duration(duration_s)
 
 
 def _set_up_decoder(stream: VideoStream, limits: Limits) -> None:
-    # The decoder counts its padding too; pictures are checked again one by one.
-    options = {"max_pixels": str(max(4 * limits.max_pixels, 1 << 20))}
-    if stream.codec_context.name == "h264":
-        # Without bitstream_restriction in the stream the decoder guesses how far pictures are
-        # reordered and loses some where it guesses short; strict makes it take the bound instead.
-        options["strict"] = "1"
-    stream.codec_context.options = options
+    stream.codec_context.options = decoder_options(stream.codec_context.name, limits)
     stream.thread_type = "AUTO"
     for other in stream.container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
+
+
+def decoder_options(codec: str, limits: Limits) -> dict[str, str]:
+    """What every decoder of a video is opened with, so that all put out the same pictures."""
+    # The decoder counts its padding too; pictures are checked again one by one.
+    options = {"max_pixels": str(max(4 * limits.max_pixels, 1 << 20))}
+    if codec == "h264":
+        # Without bitstream_restriction in the stream the decoder guesses how far pictures are
+        # reordered and loses some where it guesses short; strict makes it take the bound instead.
+        options["strict"] = "1"
+    return options
 
 
 def _first_picture(pictures: PictureStream, promised_frames: int) -> Picture:
@@ -292,20 +300,22 @@ def video_facts(source: Source, first: Picture) -> VideoFacts:
         height=height,
         rotation_degrees=clockwise_rotation(first),
         time_base=stream.time_base or Fraction(1, av.time_base),
-        duration_s=_file_duration_s(container, stream),
-        average_frame_rate=_frame_rate(stream),
+        duration_s=file_duration_s(container, stream),
+        average_frame_rate=frame_rate(stream),
         has_audio=bool(container.streams.audio),
     )
 
 
-def _file_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+def file_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """How long the video is by its file's word, or else all that the file holds."""
     duration_s = video_duration_s(container, stream)
     if duration_s is None and container.duration is not None:
         return container.duration / av.time_base
     return duration_s
 
 
-def _frame_rate(stream: VideoStream) -> Fraction | None:
+def frame_rate(stream: VideoStream) -> Fraction | None:
+    """Average frames a second as the file says; None where it does not."""
     # Of a stream without any times the average is FFmpeg's default, 25; the codec's header knows.
     return (stream.average_rate if stream.duration else stream.guessed_rate) or None
 

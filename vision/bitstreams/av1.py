@@ -44,7 +44,7 @@ class Av1Parser:
     in `av1C` may differ from it.
     """
 
-    max_reorder = None
+    max_reorder = 0
 
     def __init__(self, _extradata: bytes | None) -> None:
         self._sequence: _Sequence | None = None

@@ -35,7 +35,7 @@ class SequenceParameters:
 
     Attributes:
         max_reorder: Pictures held back for reordering, as FFmpeg derives it with `strict`.
-        frame_rate: Of the timing information; None where it has none or the rate is not fixed.
+        frame_rate: Of the timing information; None where it has none.
     """
 
     frame_num_bits: int
@@ -323,8 +323,8 @@ def _read_usability(bits: BitReader) -> tuple[Fraction | None, int | None]:
         bits.ue()
     frame_rate = None
     if bits.flag():
-        ticks, scale, is_fixed = bits.bits(32), bits.bits(32), bits.flag()
-        if ticks and scale and is_fixed:
+        ticks, scale, _ = bits.bits(32), bits.bits(32), bits.flag()
+        if ticks and scale:
             frame_rate = Fraction(scale, 2 * ticks)
     has_nal, has_vcl = _skip_bit_rates(bits), _skip_bit_rates(bits)
     if has_nal or has_vcl:

@@ -113,11 +113,11 @@ class HevcParser:
         if self._active is not None and sps != self._active:
             raise UncertainStreamError("its parameters change")
         self._active = sps
-        if pps.has_output_flag or sps.separate_planes or kind in _BLA or not 0 <= sub_layer:
+        if pps.has_output_flag or sps.separate_planes or kind in _BLA or not sub_layer >= 0:
             raise UncertainStreamError("it uses rare forms of pictures")
         bits.bits(pps.extra_bits)
         if bits.ue() > 2 or (not is_irap and self._irap_order is None):
-            raise UncertainStreamError("a slice's header is damaged or a first key frame is missing")
+            raise UncertainStreamError("a slice's header is damaged or no key frame came before")
         order = 0 if kind in _IDR else self._order(bits.bits(sps.order_bits), sps, is_irap)
         if sub_layer == 0 and kind not in _RASL + _RADL and not _is_sublayer_non_reference(kind):
             self._previous_order = order

@@ -19,7 +19,7 @@ _LAST_OF_GROUP = (1 << 20) - 1
 class Vp8Parser:
     """Reads VP8 frames (RFC 6386 §9.1)."""
 
-    max_reorder = None
+    max_reorder = 0
 
     def __init__(self, _extradata: bytes | None) -> None:
         self._count = 0
@@ -40,7 +40,7 @@ class Vp8Parser:
 class Vp9Parser:
     """Reads VP9 frames and superframes (§6.2, Annex B)."""
 
-    max_reorder = None
+    max_reorder = 0
 
     def __init__(self, _extradata: bytes | None) -> None:
         self._count = 0
@@ -96,7 +96,7 @@ def _read_vp9(data: bytes) -> tuple[bool, bool]:
 class MjpegParser:
     """Reads Motion JPEG: every picture stands alone."""
 
-    max_reorder = None
+    max_reorder = 0
 
     def __init__(self, _extradata: bytes | None) -> None:
         self._count = 0
@@ -124,8 +124,6 @@ class Mpeg4Parser:
         extradata: The video object layer's header, where the container keeps it.
     """
 
-    max_reorder = None
-
     def __init__(self, extradata: bytes | None) -> None:
         self._group = self._count = 0
         self._layer = self._headers = b""
@@ -135,6 +133,11 @@ class Mpeg4Parser:
         self._has_extradata = bool(extradata)
         if extradata:
             self._read_layer(extradata)
+
+    @property
+    def max_reorder(self) -> int | None:
+        """One reference waits for the B-VOPs after it, where the layer says that it has any."""
+        return int(self._may_reorder)
 
     def head(self) -> bytes:
         """The layer's header, where the decoder has none from the container."""
