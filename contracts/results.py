@@ -146,6 +146,7 @@ class AttemptDocument:
         video: None where the video could not be opened.
         timings_s: Seconds by stage; `total` is the wall time of the attempt.
         peak_memory_bytes: Highest resident set of the process so far.
+        shard: `i/n` where only that part of the video was processed; None for all of it.
     """
 
     SCHEMA: ClassVar[str] = "framewright/attempt/1"
@@ -165,6 +166,7 @@ class AttemptDocument:
     warnings: tuple[ResultWarning, ...] = ()
     files: tuple[ResultFile, ...] = ()
     results_schema: str = RESULT_SCHEMA
+    shard: str | None = None
 
     def __post_init__(self) -> None:
         check_job(self.job_id, self.attempt)

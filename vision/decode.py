@@ -6,7 +6,7 @@ which every faster one must equal: `vision.reader` chooses between them.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -23,10 +23,17 @@ __all__ = ["Frame", "batches", "decode_frames"]
 
 
 def decode_frames(
-    video: Video, selector: Selector, model_input: ModelInput, report: DecodeReport
+    video: Video,
+    selector: Selector,
+    model_input: ModelInput,
+    report: DecodeReport,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[Frame]:
     """
     The wanted frames of a video, in presentation order; may be used once per open video.
+
+    Args:
+        check: Called before every picture; what it raises ends the decoding.
 
     Raises:
         RejectedVideoError: The video turns out longer or larger than its limits.
@@ -35,6 +42,7 @@ def decode_frames(
     converter = Converter()
     form = form_of(video.first)
     for index, picture in enumerate(itertools.chain([video.first], video.pictures)):
+        check()
         pts = clock.stamp(picture.pts)
         time = clock.since_first(pts)
         video.limits.check_duration(float(time))

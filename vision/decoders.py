@@ -7,12 +7,12 @@ then the whole video is decoded sequentially, as if it had not been planned.
 
 import errno
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import av.error
@@ -42,6 +42,7 @@ class PlannedDecoding:
     What all decoders of one video share.
 
     Attributes:
+        check: Called before every packet; what it raises ends the decoding.
         first: A picture that was decoded, which stands for all: they have one form.
         frames_decoded: By all decoders together.
     """
@@ -49,6 +50,7 @@ class PlannedDecoding:
     model_input: ModelInput
     limits: Limits
     time_base: Fraction
+    check: Callable[[], None] = lambda: None
     first: Picture | None = None
     frames_decoded: int = 0
     _form: str | None = None
@@ -117,7 +119,8 @@ class _Decoding:
         """All pictures of a task, each with its packet's place as its timestamp."""
         try:
             for number, entry in enumerate(task.packets):
-                packet = entry.packet
+                self._shared.check()
+                packet: Packet[Any] = entry.packet
                 if number == 0 and task.head:
                     packet = Packet(task.head + bytes(packet))
                 packet.pts = packet.dts = number

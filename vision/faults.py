@@ -1,6 +1,6 @@
-"""The one error that says a video, not the machine, is at fault."""
+"""What ends an attempt: a video at fault, or somebody who wants no more of it."""
 
-from contracts.outcomes import RejectionCode
+from contracts.outcomes import RejectionCode, RetryCode
 
 
 class RejectedVideoError(Exception):
@@ -16,3 +16,16 @@ class RejectedVideoError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+class AttemptStoppedError(Exception):
+    """
+    The attempt was cancelled or ran out of time; it left no files, and another one may be made.
+
+    Attributes:
+        code: Which of the two, for machines.
+    """
+
+    def __init__(self, code: RetryCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code

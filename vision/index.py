@@ -10,6 +10,7 @@ from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -51,7 +52,7 @@ class IndexedPacket:
     """
 
     number: int
-    packet: "Packet[VideoStream]"
+    packet: "Packet[Any]"
     picture: CodedPicture
     pts: int | None
     dts: int | None

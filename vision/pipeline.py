@@ -3,24 +3,33 @@
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from contracts.messages import InferenceRequest
-from contracts.outcomes import Outcome, RejectionCode
-from contracts.results import AttemptDocument, Counts, ResultFile, ResultWarning, VideoFacts
-from vision.decode import batches, decode_frames
-from vision.faults import RejectedVideoError
-from vision.models.base import ModelInput, VisionModel
-from vision.report import DecodeReport, decode_warnings
+from contracts.outcomes import Outcome, RejectionCode, RetryCode
+from contracts.results import AttemptDocument, Counts, ResultFile
+from vision.cores import available_cores
+from vision.decode import batches
+from vision.faults import AttemptStoppedError, RejectedVideoError
+from vision.frames import FrameBatch
+from vision.models.base import ModelInput, Prediction, VisionModel
+from vision.overlap import Line
+from vision.reader import PlanDeviationError, VideoReader
 from vision.results import AttemptWriter, write_attempt
-from vision.selection import Selector, make_selector
-from vision.video import Limits, Video, open_video
+from vision.shards import Shard
+from vision.video import Limits
+from vision.workers import Parallelism
 
 T = TypeVar("T")
+Predicted = tuple[FrameBatch, list[Prediction]]
+
+MAX_DECODED_BYTES = 32 << 20
+MAX_PREDICTED_BYTES = 16 << 20
+"""Of batches that wait for the model, and of those that wait to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,9 @@ def process_video(
     limits: Limits | None = None,
     progress: Callable[[Progress], None] | None = None,
     scratch: Path | None = None,
+    shard: Shard | None = None,
+    cancel: Callable[[], bool] | None = None,
+    parallelism: Parallelism | None = None,
 ) -> AttemptDocument:
     """
     Process one video and leave an attempt's files in `folder`, `attempt.json` last.
@@ -58,18 +70,36 @@ def process_video(
     Args:
         image_size: `(width, height)` of the canvas for a model that takes pictures as they are.
         scratch: Where files grow before they appear in `folder`.
+        shard: Process a contiguous range of GOPs only; `vision.merge` joins the results.
+        cancel: Asked often; the attempt ends when it answers true.
+        parallelism: Of decoding; on all the cores there are unless given.
 
     Raises:
+        AttemptStoppedError: It was cancelled, or the request's deadline passed.
         ValueError: The model wants another canvas than `image_size`.
     """
-    run = _Run(request, sized_input(model.input, image_size))
-    with run.stage("total"), AttemptWriter(folder, scratch) as writer:
-        try:
-            run.process(path, model, writer, limits, progress)
-        except RejectedVideoError as error:
-            run.rejection = error
-            run.files = ()
-            writer.discard()
+    start = time.perf_counter()
+    model_input = sized_input(model.input, image_size)
+    parallelism = parallelism or Parallelism(available_cores())
+    for plans in (True, False):
+        reader = VideoReader(
+            path, request.selection, model_input, limits or Limits(), parallelism, plans, shard
+        )
+        run = _Run(request, reader, _checker(request, cancel), progress)
+        with AttemptWriter(folder, scratch) as writer:
+            try:
+                run.process(model, writer)
+            except RejectedVideoError as error:
+                run.rejection = error
+                run.files = ()
+                writer.discard()
+            except PlanDeviationError:
+                if not plans or shard is not None:
+                    raise
+                writer.discard()
+                continue
+        break
+    run.timings_s["total"] = time.perf_counter() - start
     document = run.document()
     write_attempt(document, folder, scratch)
     return document
@@ -79,7 +109,19 @@ def write_rejection(
     *, request: InferenceRequest, rejection: RejectedVideoError, folder: Path
 ) -> AttemptDocument:
     """Leave the `attempt.json` of a video that was rejected before it could be opened."""
-    document = _Run(request, ModelInput(None), rejection=rejection).document()
+    document = AttemptDocument(
+        job_id=request.job_id,
+        attempt=request.attempt,
+        outcome=Outcome.REJECTED,
+        source=request.source,
+        model=request.model,
+        selection=request.selection,
+        counts=Counts(0, 0, 0),
+        timings_s={},
+        peak_memory_bytes=peak_memory_bytes(),
+        code=rejection.code,
+        message=rejection.message,
+    )
     write_attempt(document, folder)
     return document
 
@@ -115,77 +157,94 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def nothing_selected(request: InferenceRequest, frame_count: int) -> RejectedVideoError:
+    """Says that none of a video's frames is wanted."""
+    return RejectedVideoError(
+        RejectionCode.NOTHING_SELECTED,
+        f"The selection {str(request.selection)[:80]} chooses none of the video's "
+        f"{frame_count} frames.",
+    )
+
+
+def _predicted_bytes(predicted: Predicted) -> int:
+    batch, predictions = predicted
+    maps = [found.class_map.nbytes for found in predictions if found.class_map is not None]
+    return batch.pixels.nbytes + sum(maps)
+
+
+def _checker(request: InferenceRequest, cancel: Callable[[], bool] | None) -> Callable[[], None]:
+    def check() -> None:
+        if cancel is not None and cancel():
+            raise AttemptStoppedError(RetryCode.JOB_STOPPED, "the attempt was cancelled")
+        deadline = request.deadline_epoch_s
+        if deadline is not None and time.time() >= deadline:
+            raise AttemptStoppedError(RetryCode.TIME_LIMIT, f"the deadline {deadline} has passed")
+
+    return check
+
+
 @dataclass(slots=True)
 class _Run:
     """What is known of an attempt while it runs."""
 
     request: InferenceRequest
-    model_input: ModelInput
-    report: DecodeReport = field(default_factory=DecodeReport)
-    facts: VideoFacts | None = None
-    warnings: tuple[ResultWarning, ...] = ()
+    reader: VideoReader
+    check: Callable[[], None]
+    progress: Callable[[Progress], None] | None
     files: tuple[ResultFile, ...] = ()
     frames_processed: int = 0
     detections: int = 0
     rejection: RejectedVideoError | None = None
     timings_s: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(
-            ("open", "decode", "inference", "write", "total"), 0.0
-        )
+        default_factory=lambda: dict.fromkeys(("decode", "inference", "write", "total"), 0.0)
     )
 
-    def process(
-        self,
-        path: Path,
-        model: VisionModel,
-        writer: AttemptWriter,
-        limits: Limits | None,
-        progress: Callable[[Progress], None] | None,
-    ) -> None:
-        selector = make_selector(self.request.selection)
-        with ExitStack() as resources:
-            with self.stage("open"):
-                video = resources.enter_context(open_video(path, limits))
-            self.facts = video.facts
-            self._frames(video, selector, model, writer, progress)
-            self._conclude(video, selector)
+    def process(self, model: VisionModel, writer: AttemptWriter) -> None:
+        """
+        Decode, predict and write at the same time, each in its own thread, in order.
+
+        The model has a thread of its own, so that this one can watch over the others.
+        """
+        reader = self.reader
+        self.check()
+        with Line(self.check) as line:
+            reader.check = line.raise_if_stopped
+            decoded = line.ahead(
+                self.timed("decode", batches(reader.frames(), reader.model_input.max_batch)),
+                size_bytes=lambda batch: batch.pixels.nbytes,
+                max_bytes=MAX_DECODED_BYTES,
+                name="decode",
+            )
+            predicted = line.ahead(
+                self._predicted(decoded, model),
+                size_bytes=_predicted_bytes,
+                max_bytes=MAX_PREDICTED_BYTES,
+                name="inference",
+            )
+            for batch, predictions in predicted:
+                with self.stage("write"):
+                    for record, prediction in zip(batch.frames, predictions, strict=True):
+                        writer.write(record, prediction)
+                        self.detections += len(prediction.detections)
+                self.frames_processed += len(batch.frames)
+                if self.progress is not None:
+                    time_s = batch.frames[-1].time_s
+                    self.progress(Progress(self.frames_processed, time_s, reader.duration_s))
+        if self.frames_processed == 0 and reader.shard is None:
+            raise nothing_selected(self.request, reader.report.frame_count)
         with self.stage("write"):
             self.files = writer.finish()
 
-    def _frames(
-        self,
-        video: Video,
-        selector: Selector,
-        model: VisionModel,
-        writer: AttemptWriter,
-        progress: Callable[[Progress], None] | None,
-    ) -> None:
-        frames = decode_frames(video, selector, self.model_input, self.report)
-        for batch in self.timed("decode", batches(frames, self.model_input.max_batch)):
+    def _predicted(
+        self, decoded: Iterator[FrameBatch], model: VisionModel
+    ) -> Generator[Predicted, None, None]:
+        for batch in decoded:
             with self.stage("inference"):
                 predictions = model.predict(batch)
-            with self.stage("write"):
-                for record, prediction in zip(batch.frames, predictions, strict=True):
-                    writer.write(record, prediction)
-                    self.detections += len(prediction.detections)
-            self.frames_processed += len(batch.frames)
-            if progress is not None:
-                last = batch.frames[-1]
-                progress(Progress(self.frames_processed, last.time_s, video.facts.duration_s))
-
-    def _conclude(self, video: Video, selector: Selector) -> None:
-        self.warnings = video.warnings + decode_warnings(video, selector, self.report)
-        if self.report.reached_end:
-            self.facts = replace(video.facts, frame_count=self.report.frame_count)
-        if self.frames_processed == 0:
-            raise RejectedVideoError(
-                RejectionCode.NOTHING_SELECTED,
-                f"The selection {str(self.request.selection)[:80]} chooses none of the video's "
-                f"{self.report.frame_count} frames.",
-            )
+            yield batch, predictions
 
     def document(self) -> AttemptDocument:
-        rejection = self.rejection
+        rejection, reader = self.rejection, self.reader
         return AttemptDocument(
             job_id=self.request.job_id,
             attempt=self.request.attempt,
@@ -193,14 +252,15 @@ class _Run:
             source=self.request.source,
             model=self.request.model,
             selection=self.request.selection,
-            counts=Counts(self.report.frames_decoded, self.frames_processed, self.detections),
+            counts=Counts(reader.report.frames_decoded, self.frames_processed, self.detections),
             timings_s={name: round(seconds, 6) for name, seconds in self.timings_s.items()},
             peak_memory_bytes=peak_memory_bytes(),
             code=rejection.code if rejection else None,
             message=rejection.message if rejection else None,
-            video=self.facts,
-            warnings=self.warnings,
+            video=reader.facts,
+            warnings=reader.warnings,
             files=self.files,
+            shard=str(reader.shard) if reader.shard else None,
         )
 
     @contextmanager
@@ -211,7 +271,7 @@ class _Run:
         finally:
             self.timings_s[name] += time.perf_counter() - start
 
-    def timed(self, name: str, items: Iterator[T]) -> Iterator[T]:
+    def timed(self, name: str, items: Iterator[T]) -> Generator[T, None, None]:
         while True:
             with self.stage(name):
                 try:

@@ -6,7 +6,7 @@ Where decoding itself shows that a plan was wrong, the video is decoded again fr
 the frames that were given out already are checked and left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -83,6 +83,7 @@ class VideoReader:
     Args:
         plans: Whether a plan may be made; without, all is decoded sequentially.
         shard: The part of the video whose frames are given out.
+        check: Called before every packet; what it raises ends the reading.
 
     Attributes:
         facts: What the video is; None before the first frame, whole after the last.
@@ -99,6 +100,7 @@ class VideoReader:
     parallelism: Parallelism
     plans: bool = True
     shard: Shard | None = None
+    check: Callable[[], None] = lambda: None
     facts: VideoFacts | None = None
     warnings: tuple[ResultWarning, ...] = ()
     report: DecodeReport = field(default_factory=DecodeReport)
@@ -108,7 +110,7 @@ class VideoReader:
     _given_count: int = 0
     _given_digest: int = 0
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Generator[Frame, None, None]:
         """
         The wanted frames in presentation order; to be used once.
 
@@ -134,7 +136,9 @@ class VideoReader:
             return
         with self._open() as video:
             selector = make_selector(self.selection)
-            shared = PlannedDecoding(self.model_input, self.limits, video.timing.time_base)
+            shared = PlannedDecoding(
+                self.model_input, self.limits, video.timing.time_base, self.check
+            )
             planner = self._planner(video, selector, DecodeReport())
             planner.part = self._part
             frames = decode_tasks(
@@ -165,7 +169,8 @@ class VideoReader:
         with open_video(self.path, self.limits) as video:
             self.facts = video.facts
             self.duration_s = file_duration_s(video.container, video.stream)
-            for frame in decode_frames(video, selector, self.model_input, self.report):
+            frames = decode_frames(video, selector, self.model_input, self.report, self.check)
+            for frame in frames:
                 if not self._is_mine(frame.record):
                     continue
                 count += 1
@@ -200,7 +205,7 @@ class VideoReader:
             planner = self._planner(video, selector, self.report)
             planner.observe = partition.add
             for _ in planner.tasks(read_gops(video.packets())):
-                pass
+                self.check()
             self.warnings = video.warnings(selector, self.report)
         if partition.frames is None:
             return False

@@ -30,16 +30,12 @@ def test_a_video_ends_in_a_document_that_describes_its_files(tmp_path: Path) -> 
     assert document.answers(request)
     assert (document.outcome, document.code) == (Outcome.SUCCEEDED, None)
     counts = document.counts
-    assert (counts.frames_decoded, counts.frames_processed, counts.detections) == (30, 3, 3)
+    assert (counts.frames_decoded, counts.frames_processed, counts.detections) == (16, 3, 3)
     assert document.video is not None
     assert document.video.frame_count == 30
     assert document.warnings == ()
-    assert set(document.timings_s) == {"open", "decode", "inference", "write", "total"}
-    assert (
-        0
-        < sum(document.timings_s.values()) - document.timings_s["total"]
-        <= document.timings_s["total"]
-    )
+    assert set(document.timings_s) == {"decode", "inference", "write", "total"}
+    assert 0 < max(document.timings_s.values()) == document.timings_s["total"]
     assert 10e6 < document.peak_memory_bytes <= peak_memory_bytes()
     for file in document.files:
         content = (folder / file.name).read_bytes()
