@@ -22,6 +22,8 @@ from vision.video import (
 from vision.workers import Decode
 
 _MP4_BRAND = b"ftyp"
+_WHOLE_HEADERS = frozenset({"mp4", "matroska"})
+"""What a decoder needs stands before the first packet."""
 
 
 class ContainerVideo:
@@ -37,6 +39,7 @@ class ContainerVideo:
         self._source = source
         context = source.stream.codec_context
         container = source.container.format.name
+        self._has_whole_header = bool(_WHOLE_HEADERS & set(container.split(",")))
         if source.stream.time_base is None:
             raise UncertainStreamError("it has no time base")
         self._pictures = PacketStream(source.container, source.stream)
@@ -55,7 +58,7 @@ class ContainerVideo:
 
     def decoder(self, shared: PlannedDecoding, threads: int) -> AbstractContextManager[Decode]:
         """A decoder for its tasks."""
-        return shared.open(self._path, threads)
+        return shared.open(self._path, threads, probes=not self._has_whole_header)
 
     def facts(self, first: Picture) -> VideoFacts:
         """What it is, by its header and one of its pictures."""

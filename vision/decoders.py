@@ -57,9 +57,14 @@ class PlannedDecoding:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
-    def open(self, path: Path, threads: int) -> Iterator[Decode]:
-        """A decoder of a container's stream, which brings parameters and rotation with it."""
-        with open_source(path, self.limits, probes=False) as source:
+    def open(self, path: Path, threads: int, *, probes: bool) -> Iterator[Decode]:
+        """
+        A decoder of a container's stream, which brings parameters and rotation with it.
+
+        Args:
+            probes: As in `vision.video.open_source`.
+        """
+        with open_source(path, self.limits, probes=probes) as source:
             context = source.stream.codec_context
             context.options = context.options | _STRICTNESS
             _set_threads(context, threads)

@@ -13,7 +13,6 @@ _VP8_SYNC = b"\x9d\x01\x2a"
 _I_VOP, _B_VOP = 0, 2
 _VOP_START, _VOL_STARTS = 0xB6, range(0x20, 0x30)
 _EXTENDED_PAR = 15
-_LAST_OF_GROUP = (1 << 20) - 1
 
 
 class Vp8Parser:
@@ -115,29 +114,24 @@ class MjpegParser:
 
 class Mpeg4Parser:
     """
-    Reads MPEG-4 part 2 video object planes (ISO/IEC 14496-2 §6.2.3 to §6.2.5).
+    Reads MPEG-4 part 2 video object planes (ISO/IEC 14496-2 §6.2.3 to §6.2.5) without B-VOPs.
 
-    A GOP starts at an I-VOP; the B-VOPs between it and the next reference are its leading pictures.
-    No picture depends on a B-VOP.
+    A GOP starts at an I-VOP. Streams with B-VOPs are not planned for: how their vectors are scaled
+    depends on the times of pictures before the GOP (§7.6.9.5).
 
     Args:
         extradata: The video object layer's header, where the container keeps it.
     """
 
+    max_reorder = 0
+
     def __init__(self, extradata: bytes | None) -> None:
-        self._group = self._count = 0
+        self._count = 0
         self._layer = self._headers = b""
         self._increment_bits = 0
-        self._may_reorder = False
-        self._anchor_starts_gop = False
         self._has_extradata = bool(extradata)
         if extradata:
             self._read_layer(extradata)
-
-    @property
-    def max_reorder(self) -> int | None:
-        """One reference waits for the B-VOPs after it, where the layer says that it has any."""
-        return int(self._may_reorder)
 
     def head(self) -> bytes:
         """The layer's header, where the decoder has none from the container."""
@@ -145,30 +139,17 @@ class Mpeg4Parser:
 
     def parse(self, data: bytes) -> CodedPicture:
         """As `PictureParser.parse`."""
-        starts = _start_codes(data)
-        planes = [at for at in starts if data[at + 3] == _VOP_START]
+        planes = [at for at in _start_codes(data) if data[at + 3] == _VOP_START]
         if len(planes) != 1:
             raise UncertainStreamError("a packet holds other than one picture")
         if planes[0]:
             self._read_layer(data[: planes[0]])
         kind = self._read_plane(data[planes[0] + 4 :][:32])
-        if kind == _B_VOP and not (self._may_reorder and self._group):
-            raise UncertainStreamError("its B pictures are not announced")
-        is_leading = kind == _B_VOP and self._anchor_starts_gop
-        if kind != _B_VOP:
-            self._anchor_starts_gop = kind == _I_VOP
-            self._group += 1
-            self._count = 0
+        if kind == _B_VOP:
+            raise UncertainStreamError("its B pictures depend on times before their GOP")
         self._count += 1
-        # A reference is shown after the B-VOPs that follow it in the stream.
-        place = self._count if kind == _B_VOP else _LAST_OF_GROUP
-        return CodedPicture(
-            self._group * (_LAST_OF_GROUP + 1) + place,
-            starts_gop=kind == _I_VOP,
-            is_reference=kind != _B_VOP,
-            is_key_frame=kind == _I_VOP,
-            is_leading=is_leading,
-        )
+        is_intra = kind == _I_VOP
+        return CodedPicture(self._count, is_intra, True, is_intra)
 
     def _read_plane(self, header: bytes) -> int:
         """The plane's coding type (§6.2.5)."""
@@ -198,26 +179,27 @@ class Mpeg4Parser:
                 raise UncertainStreamError("its parameters change")
             if not self._layer:
                 self._layer, self._headers = layer, data
-                self._increment_bits, self._may_reorder = _read_layer(BitReader(layer[4:]))
+                self._increment_bits = _read_layer(BitReader(layer[4:]))
 
 
-def _read_layer(bits: BitReader) -> tuple[int, bool]:
-    """Bits of a time increment, and whether the layer says that it has B-VOPs."""
+def _read_layer(bits: BitReader) -> int:
+    """Bits of a time increment."""
     bits.bits(9)
     if bits.flag():
         bits.bits(7)
     if bits.bits(4) == _EXTENDED_PAR:
         bits.bits(16)
-    may_reorder = False
+    if not bits.flag():
+        raise UncertainStreamError("its layer does not say whether it has B pictures")
+    bits.bits(2)
+    if not bits.flag():
+        raise UncertainStreamError("its layer allows B pictures")
     if bits.flag():
-        bits.bits(2)
-        may_reorder = not bits.flag()
-        if bits.flag():
-            bits.bits(79)
+        bits.bits(79)
     if bits.bits(2) or not bits.flag():
         raise UncertainStreamError("its layer is not rectangular")
     resolution = bits.bits(16)
-    return max(1, (resolution - 1).bit_length()), may_reorder
+    return max(1, (resolution - 1).bit_length())
 
 
 def _start_codes(data: bytes) -> list[int]:
