@@ -52,6 +52,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("merge")(run.merge)
 app.command("up")(cloud.up)
 app.command("down")(cloud.down)
 app.command("submit")(submit.submit)

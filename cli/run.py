@@ -18,12 +18,22 @@ from contracts.selection import Selection
 if TYPE_CHECKING:
     from contracts.results import AttemptDocument
     from vision.models.base import VisionModel
+    from vision.shards import Shard
 
 LOCAL_BUCKET = "local-files"
 """Stands for this machine in the documents, where a bucket would be named."""
 
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")]
 Folder = Annotated[Path, typer.Option("--to", metavar="DIR", help="Where the results go.")]
+Part = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="I/N", help="Only part I of N, counted from 0; see `framewright merge`."
+    ),
+]
+Shards = Annotated[
+    list[Path], typer.Argument(metavar="SHARD...", help="The folders of all shards of a video.")
+]
 Render = Annotated[
     bool, typer.Option("--render", help="Also write an annotated picture and video.")
 ]
@@ -34,6 +44,7 @@ def run(
     to: Folder,
     model: Model = "builtin:people",
     select: Select = "every_seconds=1",
+    shard: Part = None,
     render: Render = False,
     as_json: Json = False,
 ) -> None:
@@ -45,15 +56,36 @@ def run(
     loaded = _load(model or "builtin:people")
     request = _request(video, loaded, select or "every_seconds=1")
     folder = job_folder(to, video.name, request.job_id) / attempt_folder(1)
-    document = _process(video, request, loaded, folder)
+    part = _part(shard)
+    if part is not None:
+        folder = folder.with_name(f"{folder.name}-shard-{part.index}-of-{part.count}")
+    document = _process(video, request, loaded, folder, part)
     succeeded = document.outcome is Outcome.SUCCEEDED
-    pictures = _render(video, document.selection, folder) if render and succeeded else []
+    pictures = (
+        _render(video, document.selection, folder) if render and succeeded and part is None else []
+    )
     if as_json:
         extra = {"folder": str(folder), "pictures": [str(path) for path in pictures]}
         print_json(to_dict(document) | extra)
     else:
         _show(document, folder, pictures)
     raise typer.Exit(Exit.OK if succeeded else Exit.REJECTED)
+
+
+def merge(shards: Shards, to: Folder, as_json: Json = False) -> None:
+    """Join what `run --shard` left for every part of a video into one attempt."""
+    from contracts.documents import DocumentError
+    from vision.merge import ShardsDifferError, merge_shards
+
+    try:
+        document = merge_shards(shards, to)
+    except (ShardsDifferError, DocumentError, FileNotFoundError) as error:
+        raise _wrong(f"{error}", "Give the folder of every shard, each once and whole.") from None
+    if as_json:
+        print_json(to_dict(document) | {"folder": str(to)})
+    else:
+        _show(document, to, [])
+    raise typer.Exit(Exit.OK if document.outcome is Outcome.SUCCEEDED else Exit.REJECTED)
 
 
 def _load(model: str) -> "VisionModel":
@@ -89,15 +121,33 @@ def _request(video: Path, model: "VisionModel", select: str) -> InferenceRequest
         raise _wrong(f"{error}", "See `framewright run --help` for --select.") from None
 
 
+def _part(shard: str | None) -> "Shard | None":
+    from vision.shards import Shard
+
+    try:
+        return Shard.parse(shard) if shard else None
+    except ValueError as error:
+        raise _wrong(f"{error}", "Give --shard 0/4 for the first of four parts.") from None
+
+
 def _process(
-    video: Path, request: InferenceRequest, model: "VisionModel", folder: Path
+    video: Path,
+    request: InferenceRequest,
+    model: "VisionModel",
+    folder: Path,
+    shard: "Shard | None",
 ) -> "AttemptDocument":
     from cli.progress import video_bar
     from vision.pipeline import process_video
 
     with video_bar(messages(), video.name) as progress:
         return process_video(
-            path=video, request=request, model=model, folder=folder, progress=progress
+            path=video,
+            request=request,
+            model=model,
+            folder=folder,
+            progress=progress,
+            shard=shard,
         )
 
 

@@ -58,12 +58,17 @@ class AttemptWriter:
 
     def write(self, frame: FrameRecord, prediction: Prediction) -> None:
         """Append one frame's result, and its class map if it has one."""
-        segmentation = None
+        segmentation = class_map = None
         if prediction.class_map is not None:
             segmentation = segmentation_file(frame.frame_index)
-            self._publish(segmentation, encode_class_map(prediction.class_map))
+            class_map = encode_class_map(prediction.class_map)
         detections = tuple(_plain_detection(found) for found in prediction.detections)
-        result = FrameResult(frame, detections, segmentation)
+        self.append(FrameResult(frame, detections, segmentation), class_map)
+
+    def append(self, result: FrameResult, class_map: bytes | None) -> None:
+        """Append one frame's result as it will be read, with the PNG that it names."""
+        if result.segmentation is not None and class_map is not None:
+            self._publish(result.segmentation, class_map)
         self._lines.write(to_json(result).encode() + b"\n")
 
     def finish(self) -> tuple[ResultFile, ...]:

@@ -1,0 +1,174 @@
+"""
+Frames found by a plan are those of sequential decoding: all of them, in order, pixel for pixel.
+
+`FRAMEWRIGHT_EXAMPLES=2000 pytest tests/vision/test_plan.py` draws more streams than a usual run.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contracts.outcomes import WarningCode
+from tests.vision.readings import assert_equal, compare, read
+from tests.vision.streams import StreamCase, damage, streams
+from tests.vision.test_decode import STREAMS
+from tests.vision.videos import (
+    B_FRAMES,
+    INTRA_REFRESH,
+    OPEN_GOP,
+    VideoSpec,
+    cut,
+    join,
+    make_video,
+    read_number,
+)
+from vision.models.base import ModelInput, ResizeMode
+
+EXAMPLES = int(os.environ.get("FRAMEWRIGHT_EXAMPLES", "30"))
+SELECTIONS = ("all", "every_seconds=1", "every_seconds=0.3", "every_nth=7", "key_frames")
+BOUNDED = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=EXAMPLES <= 100,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+indices = st.sets(st.integers(0, 64), min_size=1, max_size=6).map(
+    lambda chosen: f"indices={','.join(map(str, sorted(chosen)))}"
+)
+selections = st.one_of(st.sampled_from(SELECTIONS), indices)
+
+
+@BOUNDED
+@given(streams(), st.lists(selections, min_size=1, max_size=3), st.integers(1, 3))
+def test_any_stream_gives_the_frames_of_sequential_decoding(
+    case: StreamCase, selects: list[str], workers: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = case.make(Path(folder))
+        for select in selects:
+            compare(path, select, workers=workers)
+        frames = read(path).frames
+        if not case.shift_frames and not case.spec.rotation_degrees:
+            shown = [(read_number(frame.pixels), frame.record.frame_index) for frame in frames]
+            assert all(number in (None, index) for number, index in shown)
+            assert len(shown) == case.spec.frame_count
+
+
+@BOUNDED
+@given(streams(), selections, st.integers(0, 1 << 30))
+def test_a_damaged_stream_gives_what_sequential_decoding_makes_of_it(
+    case: StreamCase, select: str, seed: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = case.make(Path(folder))
+        damage(path, seed)
+        compare(path, select)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_every_selection_of_every_usual_stream_is_exact(name: str, tmp_path: Path) -> None:
+    ending, spec = STREAMS[name]
+    path = make_video(tmp_path / f"video.{ending}", spec)
+    for select in (*SELECTIONS, "indices=0", "indices=3,11,29", "indices=17"):
+        compare(path, select)
+
+
+PLANNED = {
+    "h264": ("mp4", VideoSpec(options=B_FRAMES)),
+    "h264_ts": ("ts", VideoSpec(options=B_FRAMES)),
+    "h264_raw": ("h264", VideoSpec(options=B_FRAMES)),
+    "h264_avi": ("avi", VideoSpec(options=B_FRAMES)),
+    "hevc": (
+        "mp4",
+        VideoSpec(
+            codec="libx265",
+            size=(160, 128),
+            options={"x265-params": "log-level=none:keyint=12:min-keyint=12:bframes=3"},
+        ),
+    ),
+    "av1": (
+        "mkv",
+        VideoSpec(codec="libsvtav1", size=(128, 96), options={"preset": "12", "g": "12"}),
+    ),
+    "vp9": ("webm", VideoSpec(codec="libvpx-vp9", options={"cpu-used": "8", "g": "12"})),
+    "mpeg4": ("mp4", VideoSpec(codec="mpeg4", options={"g": "12"})),
+    "mjpeg": ("avi", VideoSpec(codec="mjpeg", options={}, pixel_format="yuvj420p")),
+}
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_only_what_a_frame_needs_is_decoded(name: str, tmp_path: Path) -> None:
+    ending, spec = PLANNED[name]
+    path = make_video(tmp_path / f"video.{ending}", spec)
+    reading = compare(path, "indices=13,14")
+    assert reading.reader.fallback is None
+    assert WarningCode.SEQUENTIAL_DECODING not in [w.code for w in reading.reader.warnings]
+    assert reading.reader.report.frames_decoded <= 8, "one GOP of three, and not all of it"
+
+
+@pytest.mark.parametrize(
+    ("options", "most"), [(B_FRAMES, 30 - 6), (OPEN_GOP, 30 - 6), (INTRA_REFRESH, 30 - 6)]
+)
+def test_pictures_that_nothing_refers_to_are_left_out(
+    options: dict[str, str], most: int, tmp_path: Path
+) -> None:
+    reading = compare(
+        make_video(tmp_path / "video.mp4", VideoSpec(options=options)), "indices=0,29"
+    )
+    assert reading.reader.fallback is None
+    assert reading.reader.report.frames_decoded <= most
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 270])
+@pytest.mark.parametrize("resize", ResizeMode)
+def test_the_canvas_is_the_same_whoever_fills_it(
+    degrees: int, resize: ResizeMode, tmp_path: Path
+) -> None:
+    spec = VideoSpec(frame_count=14, rotation_degrees=degrees)
+    path = make_video(tmp_path / "video.mp4", spec)
+    for model_input in (ModelInput(None), ModelInput((50, 70), resize, pad_value=3)):
+        assert_equal(
+            read(path, "every_nth=3", model_input=model_input),
+            read(path, "every_nth=3", plans=False, model_input=model_input),
+        )
+
+
+def unplannable(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Videos for which no plan is made, and a word of the reason."""
+    part = make_video(folder / "part.ts", VideoSpec(frame_count=15))
+    other = make_video(folder / "other.ts", VideoSpec(frame_count=15, size=(128, 96)))
+    yield make_video(folder / "a.mkv", VideoSpec(codec="ffv1", options={})), "ffv1"
+    yield join(folder / "back.ts", part, part), "timestamps"
+    yield join(folder / "size.ts", part, other), "parameters change"
+    yield cut(part, folder / "cut.ts", 0.6), "damaged"
+    yield make_video(folder / "b.mp4", VideoSpec(codec="mpeg4", options={"bf": "2"})), "B pictures"
+    yield make_video(folder / "refresh.mp4", VideoSpec(options=INTRA_REFRESH)), "key frames"
+
+
+def test_where_no_plan_is_sure_the_warning_says_why(tmp_path: Path) -> None:
+    for path, word in unplannable(tmp_path):
+        reading = compare(path, "key_frames")
+        assert reading.reader.fallback is not None
+        assert word in reading.reader.fallback, path.name
+        warning = reading.reader.warnings[-1]
+        assert warning.code == WarningCode.SEQUENTIAL_DECODING
+        assert reading.reader.fallback in warning.message
+
+
+def test_a_plan_that_decoding_disproves_is_given_up_within_the_video(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "video.mp4", VideoSpec(frame_count=60, size=(192, 128)))
+    content = bytearray(path.read_bytes())
+    start = len(content) * 6 // 10
+    content[start : start + 300 : 7] = bytes(43)
+    path.write_bytes(content)
+    reading = compare(path, "all")
+    assert reading.reader.fallback is not None
+    assert [frame.record.frame_index for frame in reading.frames] == list(
+        range(len(reading.frames))
+    )
