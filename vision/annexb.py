@@ -17,7 +17,7 @@ from contracts.results import ResultWarning, VideoFacts
 from vision.bitstreams.base import UncertainStreamError
 from vision.bitstreams.h264 import DELIMITER, IDR, PPS, SEI, SLICE, SPS, H264Parser
 from vision.decoders import PlannedDecoding
-from vision.index import MAX_GOP_BYTES, IndexedPacket, Timing
+from vision.index import MAX_GOP_BYTES, HeaderCheck, IndexedPacket, Timing
 from vision.pictures import Picture
 from vision.report import DecodeReport, frame_warnings
 from vision.selection import Selector
@@ -45,6 +45,7 @@ class RawVideo:
         self._limits = limits
         self._units = access_units(file)
         self.parser = H264Parser(None)
+        self._check = HeaderCheck("h264", "h264")
         self.timing = Timing(TIME_BASE, is_missing=True)
         self.file_size_bytes = path.stat().st_size
         first = next(self._units, None)
@@ -83,6 +84,7 @@ class RawVideo:
 
     def _indexed(self, number: int, position: int, data: bytes) -> IndexedPacket:
         picture = self.parser.parse(data)
+        self._check.check(data)
         return IndexedPacket(number, Packet(data), picture, None, None, 0, position, False)
 
     def _frame_rate(self) -> Fraction | None:

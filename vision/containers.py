@@ -7,7 +7,7 @@ from pathlib import Path
 from contracts.results import ResultWarning, VideoFacts
 from vision.bitstreams.base import UncertainStreamError
 from vision.decoders import PlannedDecoding
-from vision.index import IndexedPacket, Timing, indexed, parser_for
+from vision.index import HeaderCheck, IndexedPacket, Timing, indexed, parser_for
 from vision.pictures import PacketStream, Picture
 from vision.report import DecodeReport, decode_warnings
 from vision.selection import Selector
@@ -44,6 +44,7 @@ class ContainerVideo:
             raise UncertainStreamError("it has no time base")
         self._pictures = PacketStream(source.container, source.stream)
         self.parser = parser_for(context.name, container, context.extradata)
+        self._check = HeaderCheck(context.name, source.stream)
         self.timing = Timing(source.stream.time_base, is_order=self._pictures.order_is_time)
         self.frame_rate = frame_rate(source.stream)
         self.duration_s = file_duration_s(source.container, source.stream)
@@ -52,7 +53,7 @@ class ContainerVideo:
     def packets(self) -> Iterator[IndexedPacket]:
         """Every packet with what it says, in decoding order."""
         for number, packet in enumerate(self._pictures.packets()):
-            yield indexed(number, packet, self.parser)
+            yield indexed(number, packet, self.parser, self._check)
         if self._pictures.has_failed:
             raise UncertainStreamError("the container is damaged")
 

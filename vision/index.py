@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import av.error
+from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -34,6 +36,14 @@ _PARSERS: dict[str, Callable[[bytes | None], PictureParser]] = {
     "mpeg4": Mpeg4Parser,
     "mjpeg": MjpegParser,
 }
+_HEADER_FILTERS = {
+    "h264": "h264_metadata",
+    "hevc": "hevc_metadata",
+    "av1": "av1_metadata",
+    "libdav1d": "av1_metadata",
+    "vp9": "vp9_metadata",
+}
+"""They change nothing here, but read every header whole and refuse what is not in the standard."""
 _CONTAINERS = frozenset({"mp4", "matroska", "avi", "mpegts", "flv", "ivf"})
 
 
@@ -80,21 +90,56 @@ def parser_for(codec: str, container: str, extradata: bytes | None) -> PicturePa
     return make(extradata)
 
 
-def indexed(number: int, packet: "Packet[VideoStream]", parser: PictureParser) -> IndexedPacket:
+class HeaderCheck:
+    """
+    Finds packets that a decoder would refuse, among them those that no decoder is given.
+
+    Without it a picture that decoding loses would be counted, and all later ones misnumbered.
+
+    Args:
+        stream: What FFmpeg knows of it; its codec's name where there is no container.
+    """
+
+    def __init__(self, codec: str, stream: VideoStream | str) -> None:
+        name = _HEADER_FILTERS.get(codec)
+        self._filter = BitStreamFilterContext(name, stream) if name else None
+
+    def check(self, data: bytes) -> None:
+        """
+        Read the next packet's headers.
+
+        Raises:
+            UncertainStreamError: They are not what the standard allows.
+        """
+        if self._filter is None:
+            return
+        try:
+            self._filter.filter(Packet(data))
+        except av.error.FFmpegError as error:
+            raise UncertainStreamError("a packet's headers are damaged") from error
+
+
+def indexed(
+    number: int, packet: "Packet[VideoStream]", parser: PictureParser, check: HeaderCheck
+) -> IndexedPacket:
     """
     Read one packet's headers, in decoding order.
 
     Raises:
-        UncertainStreamError: As `PictureParser.parse`, or the container found it damaged.
+        UncertainStreamError: As `PictureParser.parse` or `HeaderCheck.check`, or the container
+            found it damaged.
     """
     if packet.is_corrupt:
         raise UncertainStreamError("a packet is damaged")
     if packet.has_sidedata("new_extradata") or packet.has_sidedata("param_change"):
         raise UncertainStreamError("its parameters change")
+    data = bytes(packet)
+    picture = parser.parse(data)
+    check.check(data)
     return IndexedPacket(
         number,
         packet,
-        parser.parse(bytes(packet)),
+        picture,
         packet.pts,
         packet.dts,
         packet.duration or 0,

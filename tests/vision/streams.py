@@ -74,9 +74,8 @@ def _gop(draw: st.DrawFn) -> int:
 def _h264(draw: st.DrawFn) -> tuple[str, VideoSpec]:
     gop = _gop(draw)
     x264 = [f"keyint={gop}:min-keyint=1:scenecut={draw(st.sampled_from([0, 40]))}"]
-    x264.append(
-        f"bframes={draw(st.integers(0, 3))}:b-pyramid={draw(st.sampled_from(['none', 'strict', 'normal']))}"
-    )
+    pyramid = draw(st.sampled_from(["none", "strict", "normal"]))
+    x264.append(f"bframes={draw(st.integers(0, 3))}:b-pyramid={pyramid}")
     x264.append(f"b-adapt={draw(st.integers(0, 1))}:ref={draw(st.sampled_from([1, 2, 4, 16]))}")
     x264.append(f"weightp={draw(st.integers(0, 2))}:slices={draw(st.sampled_from([1, 1, 2, 4]))}")
     if draw(st.booleans()):
@@ -145,7 +144,7 @@ def _av1(draw: st.DrawFn) -> tuple[str, VideoSpec]:
 def _mpeg4(draw: st.DrawFn) -> tuple[str, VideoSpec]:
     options = {"g": str(_gop(draw)), "bf": str(draw(st.integers(0, 3))), "q": "3"}
     if draw(st.booleans()):
-        options["flags"] = draw(st.sampled_from(["+cgop", "+ilme+ildct", "+qpel"]))
+        options["flags"] = draw(st.sampled_from(["+ilme+ildct", "+qpel"]))
     return draw(st.sampled_from(["mp4", "avi", "mkv"])), VideoSpec(codec="mpeg4", options=options)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from contracts.outcomes import WarningCode
@@ -34,6 +34,7 @@ SELECTIONS = ("all", "every_seconds=1", "every_seconds=0.3", "every_nth=7", "key
 BOUNDED = settings(
     max_examples=EXAMPLES,
     deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
     derandomize=EXAMPLES <= 100,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -144,7 +145,7 @@ def unplannable(folder: Path) -> Iterator[tuple[Path, str]]:
     part = make_video(folder / "part.ts", VideoSpec(frame_count=15))
     other = make_video(folder / "other.ts", VideoSpec(frame_count=15, size=(128, 96)))
     yield make_video(folder / "a.mkv", VideoSpec(codec="ffv1", options={})), "ffv1"
-    yield join(folder / "back.ts", part, part), "timestamps"
+    yield join(folder / "back.ts", part, part), "damaged"
     yield join(folder / "size.ts", part, other), "parameters change"
     yield cut(part, folder / "cut.ts", 0.6), "damaged"
     yield make_video(folder / "b.mp4", VideoSpec(codec="mpeg4", options={"bf": "2"})), "B pictures"
