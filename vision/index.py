@@ -98,11 +98,17 @@ class HeaderCheck:
 
     Args:
         stream: What FFmpeg knows of it; its codec's name where there is no container.
+
+    Raises:
+        UncertainStreamError: Its parameters are not what the standard allows.
     """
 
     def __init__(self, codec: str, stream: VideoStream | str) -> None:
         name = _HEADER_FILTERS.get(codec)
-        self._filter = BitStreamFilterContext(name, stream) if name else None
+        try:
+            self._filter = BitStreamFilterContext(name, stream) if name else None
+        except av.error.FFmpegError as error:
+            raise UncertainStreamError("its parameters are damaged") from error
 
     def check(self, data: bytes) -> None:
         """

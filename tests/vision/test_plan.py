@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -69,7 +70,18 @@ def test_a_damaged_stream_gives_what_sequential_decoding_makes_of_it(
     with tempfile.TemporaryDirectory() as folder:
         path = case.make(Path(folder))
         damage(path, seed)
-        compare(path, select)
+        planned = read(path, select)
+        if planned.reader.fallback is not None or planned.rejection is not None:
+            assert_equal(planned, read(path, select, plans=False))
+            return
+        # Damage in what was not decoded is not noticed where headers are sound: frames keep the
+        # numbers that they have in the file, and what sequential decoding would lose is counted.
+        all_frames = read(path, plans=False).frames
+        found = {frame.record.pts: frame for frame in all_frames}
+        for frame in planned.frames:
+            other = found[frame.record.pts]
+            assert frame.record.frame_index >= other.record.frame_index
+            assert np.array_equal(frame.pixels, other.pixels)
 
 
 @pytest.mark.parametrize("name", STREAMS)
