@@ -177,6 +177,16 @@ def test_up_after_a_crash_cleans_up_and_starts_anew(bare_cloud: EmbeddedCloud) -
     assert not before.sagemaker.is_alive()
 
 
+def test_up_after_one_that_was_cut_off_starts_anew(bare_cloud: EmbeddedCloud) -> None:
+    bare_cloud.up()
+    before = read_state(bare_cloud.config.state_file)
+    write_state(bare_cloud.config.state_file, dataclasses.replace(before, deployed=None))
+    assert not bare_cloud.status().is_up
+    assert bare_cloud.up().is_up
+    assert before.ministack is not None
+    assert not before.ministack.is_alive()
+
+
 def test_an_up_that_fails_leaves_nothing_running(bare_cloud: EmbeddedCloud) -> None:
     repository = bare_cloud.config.root.parent / "repository"
     repository.mkdir()
