@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import boto3
 import pytest
@@ -11,7 +12,7 @@ from cli.stage import Stage, read_pipeline_settings
 from contracts.env import BY_STATE_INDEX, Names
 from tests.cli.commands import Commands
 
-REGION = "eu-central-1"
+REGION: Literal["eu-central-1"] = "eu-central-1"
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import boto3
@@ -197,16 +198,15 @@ def test_a_selection_too_long_for_metadata_is_refused(stage: Stage) -> None:
 def test_following_ends_when_every_job_has_ended(stage: Stage) -> None:
     jobs = [received_job(stage, f"{i}.mp4") for i in range(2)]
     submitted = [Submitted(Path(job.source.key), job.source, job.job_id) for job in jobs]
-    ends = iter(
-        [
-            lambda: stage.ledger.succeed(jobs[0].job_id, 1, result_key="r"),
-            lambda: stage.ledger.reject(jobs[1].job_id, 1, code="truncated", message="Cut."),
-        ]
-    )
+    polls = itertools.count()
 
-    snapshots = list(
-        follow(stage.ledger, submitted, interval_s=1, sleep=lambda _: next(ends)() and None)
-    )
+    def end_the_next(_seconds: float) -> None:
+        if next(polls) == 0:
+            stage.ledger.succeed(jobs[0].job_id, 1, result_key="r")
+        else:
+            stage.ledger.reject(jobs[1].job_id, 1, code="truncated", message="Cut.")
+
+    snapshots = list(follow(stage.ledger, submitted, interval_s=1, sleep=end_the_next))
 
     states = [[job.state if job else None for job in jobs] for jobs in snapshots]
     assert states == [
