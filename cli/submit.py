@@ -10,8 +10,9 @@ from cli.options import Json, Model, Select, Stage, TimeLimit, Wait
 from cli.output import messages, plain_record, print_json
 
 if TYPE_CHECKING:
+    from cli.sending import Submitted
     from cli.stage import Stage as OpenStage
-    from cli.uploads import Asked, Submitted, Upload
+    from cli.uploads import Asked, Upload
     from lambdas.common.ledger import JobRecord
 
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH", help="Videos, or folders of them.")]
@@ -62,7 +63,7 @@ def ask_for(stage: "OpenStage", model: str | None, select: str | None) -> "Asked
 def send(stage: "OpenStage", uploads: "Sequence[Upload]", asked: "Asked") -> "list[Submitted]":
     """Upload files, with a bar of bytes on standard error."""
     from cli.progress import byte_bar
-    from cli.uploads import upload_all
+    from cli.sending import upload_all
 
     with byte_bar(messages(), f"Uploading {_counted(len(uploads), 'file')}", uploads) as sent:
         return upload_all(

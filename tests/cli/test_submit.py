@@ -6,9 +6,10 @@ import pytest
 
 from cli.errors import UserError
 from cli.jobs import exit_code, follow
+from cli.sending import Submitted
 from cli.stage import Stage
 from cli.submit import ask_for, send
-from cli.uploads import Submitted, ask, find_uploads
+from cli.uploads import ask, find_uploads
 from contracts.keys import bundle_key
 from contracts.messages import METADATA_MODEL, METADATA_SELECT
 from contracts.models import bundle_model
