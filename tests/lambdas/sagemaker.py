@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
-from botocore.model import ListShape, MapShape, Shape, StructureShape
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 from botocore.session import get_session
 from botocore.validate import ParamValidator
 
@@ -61,7 +61,8 @@ def _check(value: Any, shape: Shape, path: str) -> None:
             _check(item, shape.member, f"{path}[]")
     elif isinstance(value, str) and not isinstance(shape, MapShape):
         assert len(value) <= shape.metadata.get("max", 10**9), f"{path} is too long: {value}"
-        assert not shape.enum or value in shape.enum, f"{path}: {value} is none of {shape.enum}"
+        known = shape.enum if isinstance(shape, StringShape) else []
+        assert not known or value in known, f"{path}: {value} is none of {known}"
         pattern = shape.metadata.get("pattern", ".*")
         if r"\p{" not in pattern:  # a class that Python's expressions lack
             assert re.fullmatch(pattern, value, re.DOTALL), f"{path}: {value!r} is not {pattern}"

@@ -90,7 +90,10 @@ class Stage:
 
     def dispatcher(self, *, dynamodb: Any = None, sagemaker: Any = None) -> Dispatcher:
         backend = ProcessingBackend(
-            sagemaker=sagemaker or self.sagemaker, s3=self.s3, names=NAMES, template=TEMPLATE
+            sagemaker=cast("SageMakerClient", sagemaker or self.sagemaker),
+            s3=self.s3,
+            names=NAMES,
+            template=TEMPLATE,
         )
         return Dispatcher(
             s3=self.s3,

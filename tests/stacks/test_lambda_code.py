@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,10 @@ import pytest
 from contracts.documents import to_json
 from stacks.constructs.lambda_code import ROOT, assemble, imported_files
 from tests.lambdas.stage import SETTINGS, TEMPLATE
+from tests.stacks.runtime import lambda_runtime
 
 ROLES = ("dispatch", "settle")
 MAX_ZIPPED_BYTES = 3_000_000
-RUNTIME = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
-"""What Lambda's Python runtime brings: boto3 and all that it needs."""
-
 PROBE = """
 import importlib, json, sys
 handler = importlib.import_module(f"lambdas.{sys.argv[1]}.handler")
@@ -40,18 +37,7 @@ def files(asset: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds what Lambda's runtime holds, and no more."""
-    folder = tmp_path_factory.mktemp("runtime")
-    for name in RUNTIME:
-        for file in distribution(name).files or ():
-            top = file.parts[0]
-            if ".dist-info" not in top and top != ".." and not (folder / top).exists():
-                (folder / top).symlink_to(
-                    Path(str(file.locate())).parents[len(file.parts) - 2]
-                    if len(file.parts) > 1
-                    else Path(str(file.locate()))
-                )
-    return folder
+    return lambda_runtime(tmp_path_factory.mktemp("runtime"))
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.model import StringShape
 from botocore.session import get_session
 
 from stacks.constructs.logs import log_retention
@@ -73,8 +74,9 @@ def test_every_stages_file_is_right_and_of_its_own_name(stage: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_processing_knows_every_stages_instance_type(stage: str) -> None:
     model = get_session().get_service_model("sagemaker")
-    known = model.shape_for("ProcessingInstanceType").enum
-    assert load_settings(stage).processing.instance_type in known
+    known = model.shape_for("ProcessingInstanceType")
+    assert isinstance(known, StringShape)
+    assert load_settings(stage).processing.instance_type in known.enum
 
 
 def test_a_retention_that_cloudwatch_has_not_is_answered_with_those_it_has() -> None:
