@@ -102,7 +102,7 @@ class Showing:
     ) -> JobRecord:
         asked = ask_for(stage, model, select)
         start = utc_now()
-        submitted = send(stage, find_uploads([video], ""), asked)
+        submitted = send(stage, find_uploads([video], ""), asked, again=True)
         uploaded = utc_now()
         self._seconds["uploaded"] = seconds_between(start, uploaded)
         self._console.print(f"{shown_clock(uploaded)}  UPLOADED    {submitted[0].source.key}")

@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from cli.stage import Stage
 from cli.submit import ask_for, send
 from cli.uploads import ask, find_uploads
 from contracts.keys import bundle_key
-from contracts.messages import METADATA_MODEL, METADATA_SELECT
+from contracts.messages import METADATA_MODEL, METADATA_SELECT, METADATA_SHA256
 from contracts.models import bundle_model
 from contracts.outcomes import JobState
 from lambdas.dispatch.intake import Job, Upload, take_in
@@ -52,7 +53,7 @@ def test_the_job_id_told_at_once_is_the_one_that_dispatch_gives(
 ) -> None:
     uploads = find_uploads([a_file(tmp_path / "a b+ü%.mp4")], "some/")
 
-    (submitted,) = send(stage, uploads, ask_for(stage, model, select))
+    (submitted,) = send(stage, uploads, ask_for(stage, model, select), again=False)
 
     assert submitted.job_id == dispatched_id(stage, submitted)
 
@@ -60,7 +61,7 @@ def test_the_job_id_told_at_once_is_the_one_that_dispatch_gives(
 def test_a_file_sent_in_parts_has_the_id_that_dispatch_gives(stage: Stage, tmp_path: Path) -> None:
     uploads = find_uploads([a_file(tmp_path / "long.mp4", MP4 + bytes(9_000_000))], "")
 
-    (submitted,) = send(stage, uploads, ask_for(stage, None, None))
+    (submitted,) = send(stage, uploads, ask_for(stage, None, None), again=False)
 
     assert submitted.source.etag.endswith("-2")
     assert submitted.job_id == dispatched_id(stage, submitted)
@@ -70,10 +71,39 @@ def test_each_upload_of_a_key_is_known_by_its_own_version(stage: Stage, tmp_path
     uploads = find_uploads([a_file(tmp_path / "a.mp4")], "")
     asked = ask_for(stage, None, None)
 
-    (first,), (second,) = send(stage, uploads, asked), send(stage, uploads, asked)
+    (first,) = send(stage, uploads, asked, again=True)
+    (second,) = send(stage, uploads, asked, again=True)
 
     assert first.source.version_id != second.source.version_id
     assert first.job_id != second.job_id
+
+
+def test_the_same_file_asking_for_the_same_stays_the_same_job(stage: Stage, tmp_path: Path) -> None:
+    uploads = find_uploads([a_file(tmp_path / "a.mp4"), a_file(tmp_path / "b.mp4")], "")
+    first = send(stage, uploads, ask_for(stage, None, None), again=False)
+    a_file(tmp_path / "b.mp4", MP4 + b"more")
+
+    again = send(
+        stage,
+        find_uploads([tmp_path / "a.mp4", tmp_path / "b.mp4"], ""),
+        ask_for(stage, None, None),
+        again=False,
+    )
+
+    assert [one.was_there for one in (*first, *again)] == [False, False, True, False]
+    assert again[0].source == first[0].source
+    assert again[0].job_id == first[0].job_id
+    assert again[1].job_id != first[1].job_id
+
+
+def test_the_same_file_asking_for_other_frames_is_another_job(stage: Stage, tmp_path: Path) -> None:
+    uploads = find_uploads([a_file(tmp_path / "a.mp4")], "")
+    (first,) = send(stage, uploads, ask_for(stage, None, None), again=False)
+
+    (other,) = send(stage, uploads, ask_for(stage, None, "key_frames"), again=False)
+
+    assert not other.was_there
+    assert other.job_id != first.job_id
 
 
 def test_a_folder_is_searched_for_videos_in_any_case_and_keeps_their_places(
@@ -101,7 +131,11 @@ def test_what_is_asked_for_goes_with_the_object(
 
     assert done.exit_code == 0
     head = stage.s3.head_object(Bucket=stage.names.uploads_bucket, Key="a.mp4")
-    assert head["Metadata"] == {METADATA_MODEL: "builtin:people", METADATA_SELECT: "every_nth=7"}
+    assert head["Metadata"] == {
+        METADATA_MODEL: "builtin:people",
+        METADATA_SELECT: "every_nth=7",
+        METADATA_SHA256: hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
 
 
 def test_nothing_asked_for_leaves_the_choice_to_the_stage(
@@ -111,7 +145,7 @@ def test_nothing_asked_for_leaves_the_choice_to_the_stage(
 
     assert done.json[0]["job_id"] is None
     head = stage.s3.head_object(Bucket=stage.names.uploads_bucket, Key="a.mp4")
-    assert head["Metadata"] == {}
+    assert not {METADATA_MODEL, METADATA_SELECT} & set(head["Metadata"])
 
 
 def test_a_bundle_file_is_pushed_before_its_name_is_asked_for(stage: Stage, tmp_path: Path) -> None:
