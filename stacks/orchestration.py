@@ -50,8 +50,13 @@ class Orchestration(cdk.Stack):
         topic = OutcomesTopic(self, "Outcomes", name=names.outcomes_topic, key=self._key).topic
 
         template = {JOB_TEMPLATE_VARIABLE: self.to_json_string(to_dict(job_template))}
-        dispatch = self._function("Dispatch", uploads, DISPATCH_TIMEOUT, 512, template)
-        settle = self._function("Settle", completions, SETTLE_TIMEOUT, 1024, {})
+        dispatch = self._function(
+            "Dispatch", uploads, DISPATCH_TIMEOUT, batch_size=10, memory_mib=512, more=template
+        )
+        # One result at a time: reading all files of a large one may take the whole time-out.
+        settle = self._function(
+            "Settle", completions, SETTLE_TIMEOUT, batch_size=1, memory_mib=1024, more={}
+        )
         self._permit_dispatch(dispatch, job_template)
         self._permit_settle(settle)
         for function, queue in ((dispatch, uploads), (dispatch, completions), (settle, uploads)):
@@ -112,8 +117,10 @@ class Orchestration(cdk.Stack):
         id_: str,
         queue: WorkQueue,
         timeout: cdk.Duration,
+        *,
+        batch_size: int,
         memory_mib: int,
-        environment: Mapping[str, str],
+        more: Mapping[str, str],
     ) -> QueueFunction:
         return QueueFunction(
             self,
@@ -124,9 +131,10 @@ class Orchestration(cdk.Stack):
             log_retention_days=self._settings.log_retention_days,
             key=self._key,
             queue=queue.queue,
+            batch_size=batch_size,
             timeout=timeout,
             memory_mib=memory_mib,
-            environment={**self._pipeline, **environment},
+            environment={**self._pipeline, **more},
             feeds_itself=id_ == "Dispatch",  # what finds the backend busy waits in the queue
         )
 

@@ -3,17 +3,19 @@
 import importlib
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import pytest
+from moto.sqs.models import sqs_backends
 
 from contracts.documents import to_json
 from contracts.messages import AttemptRequest
 from contracts.outcomes import JobState
-from tests.lambdas.stage import ACCOUNT, NAMES, SETTINGS, TEMPLATE, Stage, event
+from tests.lambdas.stage import ACCOUNT, NAMES, REGION, SETTINGS, TEMPLATE, Stage, event
 
 Load = Callable[[str], ModuleType]
 
@@ -107,6 +109,24 @@ def test_settle_names_the_messages_that_failed_and_does_the_others(
     response = module.handler(batch("[]", ended), Context())
     assert failures(response) == ["m0"]
     assert stage.job(job.job_id).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize(("received", "wait_s"), [(1, 30), (2, 120), (5, 1800)])
+def test_a_message_that_fails_comes_again_sooner_than_its_queue_would_bring_it(
+    stage: Stage, load: Load, received: int, wait_s: int
+) -> None:
+    handler = load("dispatch").handler
+    queue = stage.urls[NAMES.uploads_queue]
+    stage.sqs.send_message(QueueUrl=queue, MessageBody="not json")
+    (message,) = stage.sqs.receive_message(QueueUrl=queue)["Messages"]
+    failing = batch("not json")
+    failing["Records"][0]["receiptHandle"] = message["ReceiptHandle"]
+    failing["Records"][0]["attributes"]["ApproximateReceiveCount"] = str(received)
+
+    assert failures(handler(failing, Context())) == ["m0"]
+
+    (waiting,) = sqs_backends[ACCOUNT][REGION].queues[NAMES.uploads_queue]._messages
+    assert waiting.visible_at / 1000 - time.time() == pytest.approx(wait_s, abs=5)
 
 
 def test_settles_own_parts_are_those_of_the_stage(stage: Stage, load: Load) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from contracts.documents import from_dict, from_json, to_json
 from contracts.keys import ATTEMPT_DOCUMENT, DETECTIONS_FILE, attempt_prefix, result_key
-from contracts.messages import AttemptRequest, JobOutcome, Model
+from contracts.messages import AttemptRequest, Completion, JobOutcome, Model
 from contracts.outcomes import JobState, Outcome, RejectionCode, RetryCode
 from contracts.results import AttemptDocument, ResultDocument
 from contracts.selection import Selection
@@ -356,6 +356,7 @@ def test_an_attempt_that_ended_before_its_start_was_recorded_is_settled(stage: S
     ("body", "message"),
     [
         ("[]", "not a completion"),
+        (to_json(Completion("0" * 32, 1, Outcome.SUCCEEDED)), "success is for settle"),
         ('{"detail-type": "Something Else"}', "not a completion"),
         (
             '{"detail-type": "SageMaker Processing Job State Change",'
