@@ -84,3 +84,10 @@ def test_only_the_processing_stack_needs_an_image_built(stage: str) -> None:
         file = assembly(stage) / f"framewright-{stage}-{stack}.assets.json"
         images = json.loads(file.read_text())["dockerImages"]
         assert bool(images) == (stack == "processing")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_functions_ask_for_a_new_image_only_after_it_was_pushed(stage: str) -> None:
+    artifacts = json.loads((assembly(stage) / "manifest.json").read_text())["artifacts"]
+    orchestration = artifacts[f"framewright-{stage}-orchestration"]
+    assert f"framewright-{stage}-processing" in orchestration["dependencies"]
