@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cli.stage import Stage
 from contracts.keys import DETECTIONS_FILE
 from contracts.results import AttemptDocument
 from tests.cli.commands import Commands
@@ -120,6 +121,19 @@ def test_wrong_arguments_are_told_from_bad_videos(
     assert done.exit_code == 64
     assert said in done.errors
     assert not (tmp_path / "to").exists()
+
+
+def test_a_name_that_is_no_text_is_said_to_be_the_fault(
+    stage: Stage, commands: Commands, tmp_path: Path
+) -> None:
+    video = make_video(tmp_path / "a.mp4", VideoSpec(frame_count=1)).rename(tmp_path / "\udce9.mp4")
+
+    for arguments in (("run", video, "--to", tmp_path / "to"), ("submit", video, "--stage", "dev")):
+        done = commands(*arguments)
+
+        assert done.exit_code == 64
+        assert "is no Unicode text" in done.errors
+        assert "Rename the file" in done.errors
 
 
 def _shown_frames(clip: Path) -> int:
