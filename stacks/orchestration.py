@@ -65,7 +65,7 @@ class Orchestration(cdk.Stack):
 
     def _permit_dispatch(self, dispatch: QueueFunction, template: JobTemplate) -> None:
         names = self._names
-        self._permit_reading_uploads(dispatch, ["s3:GetObject", "s3:GetObjectVersion"])
+        self._permit_reading_uploads(dispatch)
         models = _bucket_arn(names, names.models_bucket)
         _allow(dispatch, ["s3:ListBucket"], models)
         _allow(dispatch, ["s3:GetObject"], f"{models}/{BUNDLES_PREFIX}*")
@@ -86,7 +86,7 @@ class Orchestration(cdk.Stack):
 
     def _permit_settle(self, settle: QueueFunction) -> None:
         names = self._names
-        self._permit_reading_uploads(settle, ["s3:GetObject"], listing=["s3:ListBucketVersions"])
+        self._permit_reading_uploads(settle, listing=["s3:ListBucketVersions"])
         results = _bucket_arn(names, names.results_bucket)
         _allow(settle, ["s3:ListBucket"], results)
         _allow(settle, ["s3:GetObject"], f"{results}/{RESULTS_PREFIX}*")
@@ -96,10 +96,10 @@ class Orchestration(cdk.Stack):
         self._key.grant_encrypt_decrypt(settle.role)
 
     def _permit_reading_uploads(
-        self, function: QueueFunction, actions: list[str], *, listing: list[str] | None = None
+        self, function: QueueFunction, *, listing: list[str] | None = None
     ) -> None:
         uploads = _bucket_arn(self._names, self._names.uploads_bucket)
-        _allow(function, actions, f"{uploads}/*")
+        _allow(function, ["s3:GetObject", "s3:GetObjectVersion"], f"{uploads}/*")
         # Without ListBucket, S3 answers 403 for a missing object instead of 404.
         _allow(function, ["s3:ListBucket", *(listing or [])], uploads)
 

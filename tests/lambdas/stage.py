@@ -137,9 +137,11 @@ class Stage:
     def dispatch(self, body: str) -> Step:
         return self.dispatcher().handle(body)
 
-    def started(self, key: str = "street.mp4") -> JobRecord:
+    def started(
+        self, key: str = "street.mp4", metadata: Mapping[str, str] | None = None
+    ) -> JobRecord:
         """A job whose first attempt runs."""
-        step = self.dispatch(self.upload(key))
+        step = self.dispatch(self.upload(key, metadata=metadata))
         assert step.job_id is not None
         return self.job(step.job_id)
 

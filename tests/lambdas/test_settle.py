@@ -10,7 +10,14 @@ import pytest
 
 from contracts.documents import from_dict, from_json, to_json
 from contracts.keys import ATTEMPT_DOCUMENT, DETECTIONS_FILE, attempt_prefix, result_key
-from contracts.messages import AttemptRequest, Completion, JobOutcome, Model
+from contracts.messages import (
+    METADATA_SELECT,
+    METADATA_SHA256,
+    AttemptRequest,
+    Completion,
+    JobOutcome,
+    Model,
+)
 from contracts.outcomes import JobState, Outcome, RejectionCode, RetryCode
 from contracts.results import AttemptDocument, ResultDocument
 from contracts.selection import Selection
@@ -290,6 +297,26 @@ def test_a_source_replaced_before_the_job_ended_is_no_result(stage: Stage, left:
     job = stage.settle(stage.ended(running, LastModifiedTime=None))
     assert (job.state, job.code) == (JobState.REJECTED, RejectionCode.SOURCE_REPLACED)
     assert stage.results("/result.json") == []
+
+
+def test_the_same_bytes_uploaded_again_do_not_matter(stage: Stage) -> None:
+    running = stage.started()
+    stage.write_attempt(running)
+    stage.upload("street.mp4", MP4, {METADATA_SELECT: "key_frames"})
+    assert stage.settle(stage.ended(running)).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("digest", "state"), [("one", JobState.SUCCEEDED), ("another", JobState.REJECTED)]
+)
+def test_where_etags_say_nothing_the_senders_digest_does(
+    stage: Stage, digest: str, state: JobState
+) -> None:
+    running = stage.started(metadata={METADATA_SHA256: "one"})
+    stage.write_attempt(running)
+    # Other bytes give the other ETag that the same bytes have under a customer-managed key.
+    stage.upload("street.mp4", MP4[::-1], {METADATA_SHA256: digest})
+    assert stage.settle(stage.ended(running)).state is state
 
 
 def test_a_source_replaced_after_the_job_ended_does_not_matter(
