@@ -86,7 +86,7 @@ class Orchestration(cdk.Stack):
 
     def _permit_settle(self, settle: QueueFunction) -> None:
         names = self._names
-        self._permit_reading_uploads(settle, listing=["s3:ListBucketVersions"])
+        self._permit_reading_uploads(settle)
         results = _bucket_arn(names, names.results_bucket)
         _allow(settle, ["s3:ListBucket"], results)
         _allow(settle, ["s3:GetObject"], f"{results}/{RESULTS_PREFIX}*")
@@ -95,13 +95,11 @@ class Orchestration(cdk.Stack):
         _allow(settle, ["sagemaker:DescribeProcessingJob"], _jobs_arn(names))
         self._key.grant_encrypt_decrypt(settle.role)
 
-    def _permit_reading_uploads(
-        self, function: QueueFunction, *, listing: list[str] | None = None
-    ) -> None:
+    def _permit_reading_uploads(self, function: QueueFunction) -> None:
         uploads = _bucket_arn(self._names, self._names.uploads_bucket)
         _allow(function, ["s3:GetObject", "s3:GetObjectVersion"], f"{uploads}/*")
-        # Without ListBucket, S3 answers 403 for a missing object instead of 404.
-        _allow(function, ["s3:ListBucket", *(listing or [])], uploads)
+        # Without them, S3 answers 403 for a missing object or version instead of 404.
+        _allow(function, ["s3:ListBucket", "s3:ListBucketVersions"], uploads)
 
     def _permit_ledger(self, function: QueueFunction, *more: str) -> None:
         table = self._names.arn("dynamodb", f"table/{self._names.jobs_table}")

@@ -30,7 +30,8 @@ class FakeSageMaker:
             raise _error(self.refusals.pop(0))
         if name in self.jobs:
             raise _error("ResourceInUse")
-        self.jobs[name] = job | {"ProcessingJobStatus": "InProgress"}
+        began = {"ProcessingJobStatus": "InProgress", "CreationTime": datetime.now(UTC)}
+        self.jobs[name] = job | began
         return {"ProcessingJobArn": f"arn:{name}"}
 
     def describe_processing_job(self, *, ProcessingJobName: str) -> dict[str, Any]:  # noqa: N803

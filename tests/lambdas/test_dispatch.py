@@ -4,6 +4,7 @@ import json
 import threading
 
 import pytest
+from botocore.stub import Stubber
 
 from contracts.documents import from_dict, from_json, to_json
 from contracts.keys import bundle_key, job_files_prefix
@@ -290,3 +291,25 @@ def test_the_manifest_names_one_key_and_not_those_that_begin_like_it(stage: Stag
     (job,) = stage.jobs()
     manifest = stage.read_result(job_files_prefix(job.job_id, 1) + "videos.manifest")
     assert json.loads(manifest) == [{"prefix": f"s3://{NAMES.uploads_bucket}/"}, "v.mp4"]
+
+
+@pytest.mark.parametrize("code", ["InvalidObjectState", "InvalidRequest"])
+def test_an_object_that_s3_does_not_give_out_is_rejected_and_not_dead_lettered(
+    stage: Stage, code: str
+) -> None:
+    upload = stage.upload("street.mp4")
+    with Stubber(stage.s3) as s3:
+        s3.add_client_error("get_object", service_error_code=code)
+        step = stage.dispatch(upload)
+    assert step.done is Done.REFUSED
+    assert the_refusal(stage).code == RejectionCode.SOURCE_UNREADABLE
+
+
+def test_starting_an_attempt_again_writes_its_files_once(stage: Stage) -> None:
+    stage.sagemaker.refusals = ["ThrottlingException"]
+    upload = stage.upload("street.mp4")
+    assert stage.dispatch(upload).done is Done.DEFERRED
+    assert stage.dispatch(upload).done is Done.STARTED
+    versions = stage.s3.list_object_versions(Bucket=NAMES.results_bucket, Prefix="jobs/")
+    keys = [version["Key"] for version in versions["Versions"]]
+    assert len(keys) == len(set(keys)) == 2

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,6 +28,10 @@ from tests.lambdas.faults import CrashError, CrashOnce
 from tests.lambdas.stage import DETECTIONS, MP4, NAMES, Stage, attempt_document
 
 OVER = {"StoppingCondition": {"MaxRuntimeInSeconds": 3600}}
+
+
+def an_hour_ago() -> datetime:
+    return datetime.now(UTC) - timedelta(hours=1)
 
 
 def next_attempt(stage: Stage, job: JobRecord) -> JobRecord:
@@ -152,7 +157,9 @@ def test_a_crash_while_asking_for_a_retry_loses_no_attempt(
         ("Failed", {"FailureReason": "InternalServerError"}, RetryCode.JOB_FAILED),
         ("Failed", {"ExitMessage": "out of memory"}, RetryCode.OUT_OF_MEMORY),
         ("Failed", {"FailureReason": "exit code: 137"}, RetryCode.OUT_OF_MEMORY),
+        ("Failed", {"FailureReason": "exit code: 70"}, RetryCode.CRASHED),
         ("Failed", {}, RetryCode.JOB_FAILED),
+        ("Stopped", OVER | {"ProcessingStartTime": an_hour_ago()}, RetryCode.TIME_LIMIT),
         ("Stopped", OVER, RetryCode.JOB_STOPPED),
         ("Completed", {}, RetryCode.ATTEMPT_INCOMPLETE),
     ],

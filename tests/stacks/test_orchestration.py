@@ -8,7 +8,7 @@ import pytest
 from contracts.documents import from_json
 from contracts.pipeline import PipelineSettings
 from stacks.settings import load_settings
-from tests.stacks.synthesis import STAGES, properties, resources, statements, template, text
+from tests.stacks.synthesis import STAGES, properties, statements, template, text
 
 QUEUES = properties("dev", "AWS::SQS::Queue")
 FUNCTIONS = properties("dev", "AWS::Lambda::Function")
@@ -163,7 +163,3 @@ def test_the_topic_is_encrypted_and_takes_tls_alone() -> None:
 def test_orchestration_deploys_without_the_processing_stack(stage: str) -> None:
     written = json.dumps(template(stage, "orchestration"))
     assert f"framewright-{stage}-processing:" not in written
-    assert not any(
-        "DependsOn" in r and "processing" in str(r["DependsOn"])
-        for r in resources(stage, "AWS::Lambda::Function").values()
-    )

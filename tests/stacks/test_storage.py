@@ -52,8 +52,8 @@ def test_no_bucket_is_reached_without_tls(id_: str) -> None:
     reference = {"Ref": id_.partition("/")[2]}
     policies = properties("dev", "AWS::S3::BucketPolicy").values()
     (policy,) = [p for p in policies if p["Bucket"] == reference]
-    (denied,) = [s for s in statements(policy) if s["Effect"] == "Deny"]
-    assert denied["Action"] == "s3:*"
+    (denied,) = [s for s in statements(policy) if s["Action"] == "s3:*"]
+    assert denied["Effect"] == "Deny"
     assert denied["Principal"] == {"AWS": "*"}
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert len(targets(denied)) == 2
@@ -70,6 +70,20 @@ def test_data_are_versioned_encrypted_with_the_stages_key_and_their_access_is_lo
     assert "KeyE447D366" in text(rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"])
     assert rule["BucketKeyEnabled"] is True
     assert found["LoggingConfiguration"]["LogFilePrefix"] == f"{purpose}/"
+
+
+@pytest.mark.parametrize("purpose", ["uploads", "results", "models"])
+def test_nothing_is_stored_under_a_key_that_the_stages_roles_cannot_use(purpose: str) -> None:
+    policies = properties("dev", "AWS::S3::BucketPolicy").values()
+    (policy,) = [p for p in policies if f"{purpose.capitalize()}" in str(p["Bucket"])]
+    denied = [s for s in statements(policy) if s["Action"] == "s3:PutObject"]
+    assert [s["Effect"] for s in denied] == ["Deny", "Deny"]
+    assert [s["Condition"]["Null"] for s in denied] == [
+        {"s3:x-amz-server-side-encryption-customer-algorithm": "false"},
+        {"s3:x-amz-server-side-encryption-aws-kms-key-id": "false"},
+    ]
+    (named,) = denied[1]["Condition"]["StringNotEquals"].values()
+    assert "KeyE447D366" in text(named)
 
 
 def test_access_logs_are_encrypted_as_log_delivery_can() -> None:
