@@ -7,6 +7,7 @@ PYTHON ?= python3
 VIDEO ?=
 ONLY ?=
 JSON ?=
+PLOT ?=
 
 BIN := .venv/bin
 UV := .bootstrap/bin/uv
@@ -46,8 +47,9 @@ bootstrap: setup ## Prepare the AWS account and region of your credentials for t
 deploy: setup stage ## Deploy a stage to the AWS account of your credentials (STAGE=dev)
 	@$(BIN)/python -m local.cdk deploy --all -c stage=$(STAGE)
 
-bench: setup ## Measure against peers (ONLY=case,case JSON=out.json)
-	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+bench: .venv/.bench ## Measure against peers (ONLY=case,case JSON=out.json PLOT=out.png)
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json "$(JSON)") \
+		$(if $(PLOT),--plot "$(PLOT)") $(ARGS)
 
 clean: ## Remove all that make and the embedded cloud wrote, after taking the cloud down
 	@if [ -x $(BIN)/framewright ]; then $(BIN)/framewright down; fi
@@ -61,6 +63,12 @@ stage:
 .venv/.stamp: pyproject.toml uv.lock $(UV)
 	@echo "Installing the environment"
 	@$(UV) sync --quiet --locked
+	@touch $@
+
+# After the stamp: installing the environment anew takes out what is not in it.
+.venv/.bench: .venv/.stamp
+	@echo "Installing the peers"
+	@$(UV) sync --quiet --locked --group bench
 	@touch $@
 
 $(UV):

@@ -87,8 +87,9 @@ class _Scene:
         left = self._size[0] * 0.06 * (1 + np.sin(time * 0.7))
         top = self._size[1] * 0.05 * (1 + np.cos(time * 0.5))
         view = np.array([[1 / zoom, 0, left], [0, 1 / zoom, top]], np.float32)
-        picture = cv2.warpAffine(
-            self._background, view, self._size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        picture = np.asarray(
+            cv2.warpAffine(self._background, view, self._size, flags=flags), np.uint8
         )
         for patch, path in zip(self._objects, self._paths, strict=True):
             self._paste(picture, patch, path, time)

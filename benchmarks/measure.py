@@ -85,7 +85,7 @@ class Measured:
 
     def median(self, figure: str = "wall_s") -> float:
         """The median of a figure over the runs."""
-        return statistics.median(run[figure] for run in self.runs)
+        return float(statistics.median(run[figure] for run in self.runs))
 
 
 def in_worker(task: Callable[..., Answer], cores: int, **arguments: Any) -> Answer:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,16 @@ from numpy.typing import NDArray
 from benchmarks.measure import available_cores
 from contracts.messages import Model, Source, inference_request
 from contracts.models import resolve_model
-from contracts.results import AttemptDocument, Box, Detection, Mask
+from contracts.results import AttemptDocument, Box, Detection, Engine, FrameRecord, Mask
 from contracts.selection import Selection
 from vision.decode import decode_frames
 from vision.frames import FrameBatch, Pixels
-from vision.masks import encode_mask, paste_mask
+from vision.masks import encode_head_mask
 from vision.models.base import ModelInput, Prediction, Task, VisionModel
 from vision.models.load import load_bundle
 from vision.pipeline import process_video
 from vision.report import DecodeReport
+from vision.results import AttemptWriter
 from vision.selection import make_selector
 from vision.video import open_video
 
@@ -63,9 +65,34 @@ def load(bundle: Path) -> VisionModel:
     return load_bundle(bundle)
 
 
+def write_masks(
+    frames_found: Sequence[Sequence[tuple[NDArray[np.float32], Box]]],
+    size: tuple[int, int],
+    folder: Path,
+) -> None:
+    """Every frame's instances, each a mask head's answer and its box, as an attempt's results."""
+    with AttemptWriter(folder) as writer:
+        for index, found in enumerate(frames_found):
+            record = FrameRecord(
+                frame_index=index,
+                pts=index,
+                time_base=Fraction(1, 30),
+                time_s=index / 30,
+                is_key_frame=False,
+                width=size[0],
+                height=size[1],
+            )
+            detections = tuple(
+                Detection(0, "thing", 0.9, box, instance_mask(head, box, size))
+                for head, box in found
+            )
+            writer.write(record, Prediction(detections))
+        writer.finish()
+
+
 def instance_mask(probabilities: NDArray[np.float32], box: Box, size: tuple[int, int]) -> Mask:
     """A mask head's answer for one box, as it is written into results."""
-    return encode_mask(paste_mask(probabilities, box, size))
+    return encode_head_mask(probabilities, box, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +106,11 @@ class NullModel:
     def identity(self) -> Model:
         """A built-in's, for results name their model."""
         return resolve_model("builtin:people")
+
+    @property
+    def engine(self) -> Engine:
+        """None to speak of."""
+        return Engine("none", "0", "cpu")
 
     def predict(self, batch: FrameBatch) -> list[Prediction]:
         """Five boxes a frame."""

@@ -95,11 +95,10 @@ def decord_batches(path: Path, wanted: Sequence[int], size: Size) -> Iterator[Pi
 
 
 def torchcodec_batches(path: Path, wanted: Sequence[int], size: Size) -> Iterator[Pixels]:
-    from torchcodec.decoders import VideoDecoder
-
-    # 0 lets FFmpeg take all cores; the default is one.
+    decoders = importlib.import_module("torchcodec.decoders")
     try:
-        decoder = VideoDecoder(str(path), dimension_order="NHWC", num_ffmpeg_threads=0)
+        # 0 lets FFmpeg take all cores; the default is one.
+        decoder = decoders.VideoDecoder(str(path), dimension_order="NHWC", num_ffmpeg_threads=0)
     except (RuntimeError, ValueError) as error:
         raise FailedError("cannot open the file") from error
     for start in range(0, len(wanted), _CHUNK):

@@ -110,10 +110,11 @@ def compared(
             result.wrong[name] = entry.wrong
         elif name == OURS:
             result.ours = entry.median()
-            result.peak_rss_mb = entry.median("peak_rss_mb")
+            result.peak_rss_mb = entry.median("peak_rss_mb") or None
         else:
             result.peers[name] = entry.median()
-            result.peers_peak_rss_mb[name] = entry.median("peak_rss_mb")
+            if peak := entry.median("peak_rss_mb"):
+                result.peers_peak_rss_mb[name] = peak
         runs[name] = [round(run["wall_s"], 4) for run in entry.runs]
     result.figures["runs_s"] = runs
     return result
