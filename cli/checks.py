@@ -105,7 +105,7 @@ def _cdk() -> Check:
 
     script = REPOSITORY / "node_modules" / "aws-cdk" / "bin" / "cdk"
     if not script.exists():
-        return Check("CDK CLI", "not installed", "`framewright up` installs it, or `make setup`.")
+        return Check("CDK CLI", "not installed", "`framewright up` installs it.")
     return Check("CDK CLI", _version(find_node(), str(script)))
 
 
@@ -115,7 +115,7 @@ def _ministack() -> Check:
 
     python = REPOSITORY / MINISTACK_ENVIRONMENT / "bin" / "python"
     if not python.exists():
-        remedy = "`framewright up` installs it, or `make setup`."
+        remedy = "`framewright up` installs it."
         return Check("MiniStack", "not installed", remedy)
     code = "from importlib.metadata import version; print(version('ministack'))"
     return Check("MiniStack", f"{_version(python, '-c', code)} in {_shown(python.parent.parent)}")

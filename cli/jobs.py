@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cli.errors import Exit, UserError
 from cli.output import SHOWN_ID_DIGITS
-from cli.uploads import Submitted
+from cli.sending import Submitted
 from contracts.keys import is_job_id
 from contracts.messages import Source
 from contracts.outcomes import JobState

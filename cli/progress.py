@@ -18,7 +18,8 @@ from rich.table import Table
 
 from cli.jobs import follow
 from cli.output import messages, seconds_between, shown_id, shown_state
-from cli.uploads import Submitted, Upload
+from cli.sending import Submitted
+from cli.uploads import Upload
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,7 +10,7 @@ from cli.errors import Exit, UserError
 from cli.options import Json, Model, Select
 from cli.output import messages, print_json, shown_size
 from contracts.documents import to_dict
-from contracts.keys import attempt_folder
+from contracts.keys import attempt_folder, storable_fault
 from contracts.messages import InferenceRequest, Source, inference_request
 from contracts.outcomes import Outcome
 from contracts.selection import Selection
@@ -53,6 +53,9 @@ def run(
 
     if not video.is_file():
         raise UserError(f"There is no file {video}.", remedy="Check the path.", code=Exit.USAGE)
+    if fault := storable_fault(video.name):
+        what = f"{str(video)!r} cannot name its results: {fault}."
+        raise UserError(what, remedy="Rename the file.", code=Exit.USAGE)
     loaded = _load(model or "builtin:people")
     request = _request(video, loaded, select or "every_seconds=1")
     folder = job_folder(to, video.name, request.job_id) / attempt_folder(1)

@@ -17,10 +17,11 @@ from cli.errors import Exit, UserError
 from cli.fetch import fetch_results
 from cli.jobs import exit_code, follow
 from cli.output import messages, output, seconds_between, shown_clock, shown_id, shown_state
+from cli.sending import Submitted
 from cli.stage import LOCAL, Stage, open_stage
 from cli.submit import ask_for, send
 from cli.truth import agreement, read_truth
-from cli.uploads import Submitted, find_uploads
+from cli.uploads import find_uploads
 from contracts.keys import DETECTIONS_FILE, attempt_folder
 from contracts.results import ResultDocument
 from lambdas.common.ledger import JobRecord, utc_now
@@ -101,7 +102,7 @@ class Showing:
     ) -> JobRecord:
         asked = ask_for(stage, model, select)
         start = utc_now()
-        submitted = send(stage, find_uploads([video], ""), asked)
+        submitted = send(stage, find_uploads([video], ""), asked, again=True)
         uploaded = utc_now()
         self._seconds["uploaded"] = seconds_between(start, uploaded)
         self._console.print(f"{shown_clock(uploaded)}  UPLOADED    {submitted[0].source.key}")

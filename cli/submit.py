@@ -10,11 +10,16 @@ from cli.options import Json, Model, Select, Stage, TimeLimit, Wait
 from cli.output import messages, plain_record, print_json
 
 if TYPE_CHECKING:
+    from cli.sending import Submitted
     from cli.stage import Stage as OpenStage
-    from cli.uploads import Asked, Submitted, Upload
+    from cli.uploads import Asked, Upload
     from lambdas.common.ledger import JobRecord
 
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH", help="Videos, or folders of them.")]
+Again = Annotated[
+    bool,
+    typer.Option("--again", help="Upload as a new version, and so as a new job, all the same."),
+]
 Prefix = Annotated[str, typer.Option("--prefix", metavar="KEY/", help="Put before each key.")]
 
 
@@ -24,18 +29,23 @@ def submit(
     model: Model = None,
     select: Select = None,
     prefix: Prefix = "",
+    again: Again = False,
     wait: Wait = False,
     timeout: TimeLimit = None,
     as_json: Json = False,
 ) -> None:
-    """Upload videos to a stage, which makes a job of each."""
+    """
+    Upload videos to a stage, which makes a job of each.
+
+    A file that is there already, asking for the same model and frames, keeps its job.
+    """
     from cli.stage import open_stage
     from cli.uploads import find_uploads
 
     opened = open_stage(stage)
     uploads = find_uploads(paths, prefix)
     asked = ask_for(opened, model, select)
-    submitted = send(opened, uploads, asked)
+    submitted = send(opened, uploads, asked, again=again)
     if not wait:
         _report(submitted, stage, as_json=as_json)
         return
@@ -59,14 +69,21 @@ def ask_for(stage: "OpenStage", model: str | None, select: str | None) -> "Asked
     return ask(model, select, stage.settings)
 
 
-def send(stage: "OpenStage", uploads: "Sequence[Upload]", asked: "Asked") -> "list[Submitted]":
+def send(
+    stage: "OpenStage", uploads: "Sequence[Upload]", asked: "Asked", *, again: bool
+) -> "list[Submitted]":
     """Upload files, with a bar of bytes on standard error."""
     from cli.progress import byte_bar
-    from cli.uploads import upload_all
+    from cli.sending import upload_all
 
     with byte_bar(messages(), f"Uploading {_counted(len(uploads), 'file')}", uploads) as sent:
         return upload_all(
-            uploads, s3=stage.s3, bucket=stage.names.uploads_bucket, asked=asked, sent=sent
+            uploads,
+            s3=stage.s3,
+            bucket=stage.names.uploads_bucket,
+            asked=asked,
+            again=again,
+            sent=sent,
         )
 
 
@@ -75,7 +92,8 @@ def _report(submitted: "Sequence[Submitted]", stage: str, *, as_json: bool) -> N
         print_json([_plain(upload) for upload in submitted])
         return
     for upload in submitted:
-        typer.echo(f"{upload.job_id or '(id not known yet)':32}  {upload.source.key}")
+        note = "  (was there already; --again makes a new job)" if upload.was_there else ""
+        typer.echo(f"{upload.job_id or '(id not known yet)':32}  {upload.source.key}{note}")
     option = "" if stage == "local" else f" --stage {stage}"
     typer.echo(f"Follow with: framewright watch{option} --until-done", err=True)
 
@@ -102,6 +120,7 @@ def _plain(upload: "Submitted") -> dict[str, Any]:
         "bucket": source.bucket,
         "key": source.key,
         "version_id": source.version_id,
+        "was_there": upload.was_there,
     }
 
 

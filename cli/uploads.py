@@ -1,10 +1,8 @@
-"""From paths on disk to objects in the uploads bucket, and the jobs they will be."""
+"""Which files to upload under which keys, and what to ask for them."""
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from cli.errors import Exit, UserError
 from contracts.keys import MAX_KEY_BYTES, storable_fault
@@ -12,8 +10,6 @@ from contracts.messages import (
     METADATA_MODEL,
     METADATA_SELECT,
     Model,
-    Source,
-    job_id,
     pipeline_digest,
 )
 from contracts.models import resolve_model
@@ -27,14 +23,8 @@ from lambdas.dispatch.recognise import (
     recognise,
 )
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
 MAX_METADATA_BYTES = 2048
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""
-
-Sent = Callable[[int], None]
-"""Called with the bytes sent since the last call; negative when some are sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +54,6 @@ class Asked:
         """The object metadata."""
         asked = {METADATA_MODEL: self.model, METADATA_SELECT: self.selection}
         return {name: value for name, value in asked.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """
-    An object that was uploaded.
-
-    Attributes:
-        job_id: None where the stage decides on the pipeline, so only the ledger will tell.
-    """
-
-    path: Path
-    source: Source
-    job_id: str | None
 
 
 def find_uploads(paths: Iterable[Path], prefix: str) -> list[Upload]:
@@ -129,84 +105,6 @@ def ask(model: str | None, selection: str | None, settings: PipelineSettings | N
             code=Exit.USAGE,
         )
     return asked
-
-
-def upload_all(
-    uploads: Sequence[Upload],
-    *,
-    s3: "S3Client",
-    bucket: str,
-    asked: Asked,
-    sent: Sent,
-) -> list[Submitted]:
-    """
-    Put files into the bucket, large ones in parts, several at a time.
-
-    Args:
-        sent: Called from several threads.
-
-    Raises:
-        Exception: Of the first upload that failed; those not begun are given up.
-    """
-    from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_transfer_manager
-
-    receipts = _Receipts(s3)
-    extra = {"Metadata": asked.metadata}
-    # The other transfer client, of the AWS common runtime, does not pass by the events listened to.
-    config = TransferConfig(preferred_transfer_client="classic")
-    with create_transfer_manager(s3, config) as manager:
-        futures = [
-            manager.upload(
-                str(upload.path), bucket, upload.key, extra, [ProgressCallbackInvoker(sent)]
-            )
-            for upload in uploads
-        ]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
-    return [_submitted(upload, bucket, receipts[upload.key], asked) for upload in uploads]
-
-
-class _Receipts:
-    """
-    What S3 answered to each upload, by key.
-
-    The transfer manager keeps the answers to itself, and asking for the latest version afterwards
-    might find somebody else's.
-    """
-
-    def __init__(self, s3: "S3Client") -> None:
-        self._answers: dict[str, Mapping[str, Any]] = {}
-        self._lock = threading.Lock()
-        for operation in ("PutObject", "CompleteMultipartUpload"):
-            s3.meta.events.register(f"provide-client-params.s3.{operation}", self._before)
-            s3.meta.events.register(f"after-call.s3.{operation}", self._after)
-
-    def __getitem__(self, key: str) -> Mapping[str, Any]:
-        return self._answers[key]
-
-    def _before(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        context["framewright_key"] = params["Key"]
-
-    def _after(self, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        if "ETag" in parsed and "framewright_key" in context:
-            with self._lock:
-                self._answers[context["framewright_key"]] = parsed
-
-
-def _submitted(upload: Upload, bucket: str, answer: Mapping[str, Any], asked: Asked) -> Submitted:
-    source = Source(
-        bucket=bucket,
-        key=upload.key,
-        etag=answer["ETag"].strip('"'),
-        size_bytes=upload.size_bytes,
-        version_id=answer.get("VersionId"),
-    )
-    return Submitted(upload.path, source, asked.pipeline and job_id(source, asked.pipeline))
 
 
 def _videos(path: Path) -> Iterator[tuple[Path, str]]:

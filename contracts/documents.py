@@ -164,7 +164,7 @@ def _read_scalar(kind: Any, value: Any, path: str) -> Any:
             raise DocumentError(f"{path}: expected one of {allowed}, got {_shown(value)}") from None
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return _read_float(value, path)
-    if kind is str and isinstance(value, str) and not _is_encodable(value):
+    if kind is str and isinstance(value, str) and not is_encodable(value):
         raise DocumentError(f"{path}: expected Unicode text, got {_shown(value)}")
     if type(value) is kind:
         return value
@@ -181,7 +181,7 @@ def _read_float(value: float, path: str) -> float:
     return number
 
 
-def _is_encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """Whether no half of a surrogate pair, which JSON can carry, stands alone in the text."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 

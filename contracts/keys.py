@@ -8,6 +8,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from contracts.documents import is_encodable
+
 RESULTS_PREFIX = "results/"
 JOBS_PREFIX = "jobs/"
 """Requests and input manifests that dispatch writes for a backend; removed by a lifecycle rule."""
@@ -132,6 +134,8 @@ def storable_fault(key: str) -> str | None:
     SageMaker writes File inputs to disk under their keys, so a key must be a relative path whose
     components are ordinary file names.
     """
+    if not is_encodable(key):
+        return "the key is no Unicode text"
     for component in key.split("/"):
         if component in ("", ".", ".."):
             return f"the key has a path component {component!r}, which is no file name"

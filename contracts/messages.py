@@ -18,6 +18,8 @@ RESULT_SCHEMA = "framewright/results/1"
 METADATA_MODEL = "framewright-model"
 METADATA_SELECT = "framewright-select"
 """Names of the S3 object metadata with which an upload asks for a model and a selection."""
+METADATA_SHA256 = "framewright-sha256"
+"""What the content is, so that sending it again to the same key can be seen to be needless."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import re
 
 from contracts.messages import Model
 
-BUILTIN_VERSIONS = {"people": 1}
+BUILTIN_VERSIONS = {"people": 1, "lanes": 1}
 """Built-in models and the version of their behaviour; raise it when their detections change."""
 
 _BUILTIN = "builtin:"

@@ -71,6 +71,8 @@ class RejectionCode(StrEnum):
     BAD_REQUEST = "bad_request"
     """The upload's metadata ask for a model or a selection that the stage does not offer."""
     SOURCE_MISSING = "source_missing"
+    SOURCE_UNREADABLE = "source_unreadable"
+    """S3 holds the object but does not give it out: archived, or under a key of the sender's."""
     SOURCE_REPLACED = "source_replaced"
     """A newer version took the key before this one could be read; the newer one has its own job."""
 

@@ -128,6 +128,23 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Engine:
+    """
+    What ran the model: the same bundle may differ in the last digits from engine to engine.
+
+    Attributes:
+        name: `onnxruntime`, or `opencv` for built-in models.
+        provider: What computed: `cpu`, `cuda` or `openvino`.
+        threads: As asked for; None where the engine took as many as there are cores.
+    """
+
+    name: str
+    version: str
+    provider: str
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ResultFile:
     """One file of an attempt: its name below the attempt's folder, and how to know it whole."""
 
@@ -147,6 +164,7 @@ class AttemptDocument:
         timings_s: Seconds by stage; `total` is the wall time of the attempt.
         peak_memory_bytes: Highest resident set of the process so far.
         shard: `i/n` where only that part of the video was processed; None for all of it.
+        engine: None where no model ran.
     """
 
     SCHEMA: ClassVar[str] = "framewright/attempt/1"
@@ -163,6 +181,7 @@ class AttemptDocument:
     code: str | None = None
     message: str | None = None
     video: VideoFacts | None = None
+    engine: Engine | None = None
     warnings: tuple[ResultWarning, ...] = ()
     files: tuple[ResultFile, ...] = ()
     results_schema: str = RESULT_SCHEMA
@@ -210,5 +229,6 @@ class ResultDocument:
     prefix: str
     files: tuple[ResultFile, ...]
     committed_at: str
+    engine: Engine | None = None
     warnings: tuple[ResultWarning, ...] = ()
     results_schema: str = RESULT_SCHEMA

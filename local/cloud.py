@@ -23,15 +23,10 @@ from local.config import (
     endpoint_url,
     free_port,
 )
-from local.ministack import check_disk, check_port, start_ministack
-from local.processes import end_group
-from local.sagemaker_process import end_containers, start_sagemaker
-from local.state import CloudState, forget_state, read_state, write_state
+from local.ministack import check_disk, check_port
+from local.services import end_services, start_services
+from local.state import CloudState, read_state, write_state
 from local.toolchain import Progress, Toolchain, prepare_toolchain
-
-_STOP_GRACE_S = 10.0
-_MINISTACK_GRACE_S = 1.0
-"""Its state is in memory: there is nothing it could save."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +71,11 @@ class EmbeddedCloud:
             if state.is_running and self._is_current(state):
                 return self._status(state)
             toolchain = prepare_toolchain(REPOSITORY, logs=self.config.logs, progress=progress)
-            if state.is_running:
-                state = self._deploy_again(state, toolchain, progress)
-            else:
-                self._end(state)
+            if state.is_running and state.deployed is not None:
+                assembly = self._synthesize(toolchain, progress)
+                state = self._deploy(state, toolchain, assembly, progress)
+            else:  # Down, or left by a program that did not get all the way up.
+                end_services(self.config, state)
                 state = self._start(toolchain, progress)
         return self._status(state)
 
@@ -89,7 +85,7 @@ class EmbeddedCloud:
             return False
         with self._locked():
             state = read_state(self.config.state_file)
-            self._end(state)
+            end_services(self.config, state)
         return state.ministack is not None or state.sagemaker is not None
 
     def status(self) -> CloudStatus:
@@ -136,33 +132,19 @@ class EmbeddedCloud:
         check_port(
             sagemaker_port, option=f"--port N or {PORT_VARIABLE}=N, which move both services"
         )
-        state = CloudState(port=port, sagemaker_port=sagemaker_port)
         with ThreadPoolExecutor(1) as pool:
             # A whole synthesis takes longer than all the rest: it runs beside it.
             synthesis = pool.submit(self._synthesize, toolchain, progress)
             try:
                 progress("Starting MiniStack and the local SageMaker")
-                ministack = start_ministack(
-                    config,
-                    python=toolchain.ministack_python,
-                    port=port,
-                    sagemaker_port=sagemaker_port,
-                )
-                state = self._remember(replace(state, ministack=ministack))
-                sagemaker = start_sagemaker(config, port=port, sagemaker_port=sagemaker_port)
-                state = self._remember(replace(state, sagemaker=sagemaker))
+                state = start_services(config, toolchain, port=port, sagemaker_port=sagemaker_port)
                 if config.stacks:
                     progress("Bootstrapping the account")
                     deploy.bootstrap(config, toolchain, port=port, sagemaker_port=sagemaker_port)
                 return self._deploy(state, toolchain, synthesis.result(), progress)
             except BaseException:
-                self._end(state)
+                end_services(config, read_state(config.state_file))
                 raise
-
-    def _deploy_again(
-        self, state: CloudState, toolchain: Toolchain, progress: Progress
-    ) -> CloudState:
-        return self._deploy(state, toolchain, self._synthesize(toolchain, progress), progress)
 
     def _synthesize(self, toolchain: Toolchain, progress: Progress) -> deploy.Assembly | None:
         if not self.config.stacks:
@@ -213,14 +195,6 @@ class EmbeddedCloud:
         if not state.is_running:
             raise EmbeddedCloudError("the embedded cloud is not up; start it with `framewright up`")
         return state.port, state.sagemaker_port
-
-    def _end(self, state: CloudState) -> None:
-        if state.sagemaker is not None:
-            end_group(state.sagemaker, grace_s=_STOP_GRACE_S)
-        end_containers(self.config)
-        if state.ministack is not None:
-            end_group(state.ministack, grace_s=_MINISTACK_GRACE_S)
-        forget_state(self.config.state_file)
 
     def _remember(self, state: CloudState) -> CloudState:
         write_state(self.config.state_file, state)

@@ -78,6 +78,14 @@ class CloudConfig:
         return self.root / "log"
 
     @property
+    def ministack_log(self) -> Path:
+        return self.logs / "ministack.log"
+
+    @property
+    def sagemaker_log(self) -> Path:
+        return self.logs / "sagemaker.log"
+
+    @property
     def state_file(self) -> Path:
         return self.root / "state.json"
 

@@ -105,7 +105,9 @@ def deploy(
     Raises:
         EmbeddedCloudError: The CDK CLI failed; the message holds what CloudFormation said.
     """
-    options = ["--require-approval", "never", "--method", "direct", "--concurrency", "2"]
+    # Exclusively: orchestration follows the processing stack, which is not deployed here.
+    options = ["--exclusively", "--require-approval", "never", "--method", "direct"]
+    options += ["--concurrency", "2"]
     _cdk(
         ["deploy", "--app", str(assembly.folder), *config.stacks, *options],
         config,

@@ -16,7 +16,7 @@ from local.config import (
     clean_environment,
     port_is_taken,
 )
-from local.processes import ProcessRecord, end_group, start_detached, tail
+from local.processes import ProcessRecord, start_detached, tail
 
 ENTRY_POINT = Path(__file__).with_name("ministack_entry.py")
 HEALTH_PATH = "/_ministack/health"
@@ -24,7 +24,6 @@ START_TIMEOUT_S = 60.0
 MIN_FREE_BYTES = 1 << 30
 
 _POLL_S = 0.05
-_STOP_GRACE_S = 5.0
 
 
 def check_disk(folder: Path) -> None:
@@ -61,28 +60,22 @@ def start_ministack(
     config: CloudConfig, *, python: Path, port: int, sagemaker_port: int
 ) -> ProcessRecord:
     """
-    Start MiniStack and wait until it answers.
+    Start MiniStack; it answers at `HEALTH_PATH` when it is up.
 
     Its state is in memory: every start is an empty account.
-
-    Raises:
-        EmbeddedCloudError: It did not come up; the message holds the end of its log.
     """
     folder = config.ministack_root
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("tmp", "state", "home"):
         (folder / name).mkdir(parents=True)
-    log = config.logs / "ministack.log"
-    log.unlink(missing_ok=True)
-    record = start_detached(
+    config.ministack_log.unlink(missing_ok=True)
+    return start_detached(
         # -P: this folder holds modules that would shadow MiniStack's.
         [str(python), "-P", str(ENTRY_POINT)],
         environment=ministack_environment(folder, port=port, sagemaker_port=sagemaker_port),
         cwd=folder,
-        log=log,
+        log=config.ministack_log,
     )
-    wait_until_healthy(record, port=port, path=HEALTH_PATH, name="MiniStack", log=log)
-    return record
 
 
 def ministack_environment(folder: Path, *, port: int, sagemaker_port: int) -> dict[str, str]:
@@ -114,7 +107,7 @@ def wait_until_healthy(
     record: ProcessRecord, *, port: int, path: str, name: str, log: Path
 ) -> None:
     """
-    Wait until a child answers JSON on its port; end it if it does not.
+    Wait until a child answers JSON on its port.
 
     Raises:
         EmbeddedCloudError: It ended or did not answer in time.
@@ -128,7 +121,6 @@ def wait_until_healthy(
         else:
             return
     fault = f"did not answer within {START_TIMEOUT_S:.0f} s" if record.is_alive() else "ended"
-    end_group(record, grace_s=_STOP_GRACE_S)
     raise EmbeddedCloudError(f"{name} {fault}. The end of its log, {log}:\n{tail(log)}")
 
 

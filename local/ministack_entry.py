@@ -8,6 +8,10 @@ sends, and only its own source is let through.
 S3's events carry the version of the object, which tells two uploads under one key apart; MiniStack
 leaves it out of those it sends to EventBridge, so it is put in here:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+
+Whoever may call MiniStack may run code, as a Lambda function, and it lets every web page call it.
+So what a browser sends is refused here: it names the page's origin, which no SDK does, and a name
+that was rebound to loopback stands in the Host header.
 """
 
 import contextvars
@@ -21,11 +25,28 @@ from ministack.services import eventbridge, s3  # type: ignore[import-not-found]
 SERVICE_HEADER = "x-framewright-service"
 SERVICES = {"sagemaker.amazonaws.com": "aws.sagemaker"}
 
+LOOPBACK_NAMES = (b"127.0.0.1", b"localhost")
+
+_application = app.app
 _handle_request = eventbridge.handle_request
 _put_events = eventbridge._put_events
 _dispatch_event = eventbridge._dispatch_event
 _fire_s3_event = s3._fire_s3_event
 _version_id = contextvars.ContextVar[str | None]("version_id", default=None)
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """MiniStack as before, but closed to web pages."""
+    headers = dict(scope.get("headers", ()))
+    host = headers.get(b"host", b"").rpartition(b":")[0] or headers.get(b"host", b"")
+    is_foreign = b"origin" in headers or host not in LOOPBACK_NAMES
+    if scope["type"] == "lifespan" or not is_foreign:
+        await _application(scope, receive, send)
+    elif scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 403, "headers": []})
+        await send({"type": "http.response.body", "body": b"The embedded cloud is for SDKs."})
+    else:
+        await send({"type": "websocket.close"})
 
 
 async def handle_request(
@@ -63,4 +84,5 @@ if __name__ == "__main__":
     eventbridge._dispatch_event = functools.wraps(_dispatch_event)(dispatch_event)
     s3._fire_s3_event = functools.wraps(_fire_s3_event)(fire_s3_event)
     eventbridge.handle_request = functools.wraps(_handle_request)(handle_request)
+    app.app = application
     app.main()

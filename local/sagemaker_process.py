@@ -5,7 +5,6 @@ import shutil
 import sys
 
 from local.config import REPOSITORY, CloudConfig, clean_environment
-from local.ministack import wait_until_healthy
 from local.processes import ProcessRecord, end_group, start_detached
 
 HEALTH_PATH = "/_health"
@@ -14,31 +13,23 @@ _CONTAINER_GRACE_S = 2.0
 
 def start_sagemaker(config: CloudConfig, *, port: int, sagemaker_port: int) -> ProcessRecord:
     """
-    Start the service for a MiniStack on `port`, with no jobs, and wait until it answers.
+    Start the service for a MiniStack on `port`, with no jobs; it answers at `HEALTH_PATH`.
 
     A new MiniStack is an empty account, and so are its jobs: their names are free again.
-
-    Raises:
-        EmbeddedCloudError: It did not come up; the message holds the end of its log.
     """
     root = config.sagemaker_root
     shutil.rmtree(root, ignore_errors=True)
     shutil.rmtree(config.logs / "jobs", ignore_errors=True)
     root.mkdir(parents=True)
-    log = config.logs / "sagemaker.log"
-    log.unlink(missing_ok=True)
+    config.sagemaker_log.unlink(missing_ok=True)
     paths = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
-    record = start_detached(
+    return start_detached(
         [sys.executable, "-m", "local.sagemaker", *_arguments(config, port, sagemaker_port)],
         environment=clean_environment()
         | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"},
         cwd=root,
-        log=log,
+        log=config.sagemaker_log,
     )
-    wait_until_healthy(
-        record, port=sagemaker_port, path=HEALTH_PATH, name="the local SageMaker", log=log
-    )
-    return record
 
 
 def end_containers(config: CloudConfig) -> None:

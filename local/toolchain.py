@@ -105,7 +105,11 @@ def prepare_cdk(repository: Path, node: Path, *, logs: Path, progress: Progress)
     _install(
         [str(node), str(npm), "ci", "--no-audit", "--no-fund", "--loglevel=error"],
         cwd=repository,
-        environment={**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ['PATH']}"},
+        environment={
+            **os.environ,
+            "PATH": f"{node.parent}{os.pathsep}{os.environ['PATH']}",
+            "NODE_USE_SYSTEM_CA": "1",  # as behind a company's proxy
+        },
         log=logs / "npm.log",
         remedy="Check that the npm registry can be reached (`npm_config_registry` names a mirror)",
     )

@@ -50,8 +50,13 @@ class Orchestration(cdk.Stack):
         topic = OutcomesTopic(self, "Outcomes", name=names.outcomes_topic, key=self._key).topic
 
         template = {JOB_TEMPLATE_VARIABLE: self.to_json_string(to_dict(job_template))}
-        dispatch = self._function("Dispatch", uploads, DISPATCH_TIMEOUT, 512, template)
-        settle = self._function("Settle", completions, SETTLE_TIMEOUT, 1024, {})
+        dispatch = self._function(
+            "Dispatch", uploads, DISPATCH_TIMEOUT, batch_size=10, memory_mib=512, more=template
+        )
+        # One result at a time: reading all files of a large one may take the whole time-out.
+        settle = self._function(
+            "Settle", completions, SETTLE_TIMEOUT, batch_size=1, memory_mib=1024, more={}
+        )
         self._permit_dispatch(dispatch, job_template)
         self._permit_settle(settle)
         for function, queue in ((dispatch, uploads), (dispatch, completions), (settle, uploads)):
@@ -60,7 +65,7 @@ class Orchestration(cdk.Stack):
 
     def _permit_dispatch(self, dispatch: QueueFunction, template: JobTemplate) -> None:
         names = self._names
-        self._permit_reading_uploads(dispatch, ["s3:GetObject", "s3:GetObjectVersion"])
+        self._permit_reading_uploads(dispatch)
         models = _bucket_arn(names, names.models_bucket)
         _allow(dispatch, ["s3:ListBucket"], models)
         _allow(dispatch, ["s3:GetObject"], f"{models}/{BUNDLES_PREFIX}*")
@@ -81,7 +86,7 @@ class Orchestration(cdk.Stack):
 
     def _permit_settle(self, settle: QueueFunction) -> None:
         names = self._names
-        self._permit_reading_uploads(settle, ["s3:GetObject"], listing=["s3:ListBucketVersions"])
+        self._permit_reading_uploads(settle)
         results = _bucket_arn(names, names.results_bucket)
         _allow(settle, ["s3:ListBucket"], results)
         _allow(settle, ["s3:GetObject"], f"{results}/{RESULTS_PREFIX}*")
@@ -90,13 +95,11 @@ class Orchestration(cdk.Stack):
         _allow(settle, ["sagemaker:DescribeProcessingJob"], _jobs_arn(names))
         self._key.grant_encrypt_decrypt(settle.role)
 
-    def _permit_reading_uploads(
-        self, function: QueueFunction, actions: list[str], *, listing: list[str] | None = None
-    ) -> None:
+    def _permit_reading_uploads(self, function: QueueFunction) -> None:
         uploads = _bucket_arn(self._names, self._names.uploads_bucket)
-        _allow(function, actions, f"{uploads}/*")
-        # Without ListBucket, S3 answers 403 for a missing object instead of 404.
-        _allow(function, ["s3:ListBucket", *(listing or [])], uploads)
+        _allow(function, ["s3:GetObject", "s3:GetObjectVersion"], f"{uploads}/*")
+        # Without them, S3 answers 403 for a missing object or version instead of 404.
+        _allow(function, ["s3:ListBucket", "s3:ListBucketVersions"], uploads)
 
     def _permit_ledger(self, function: QueueFunction, *more: str) -> None:
         table = self._names.arn("dynamodb", f"table/{self._names.jobs_table}")
@@ -112,8 +115,10 @@ class Orchestration(cdk.Stack):
         id_: str,
         queue: WorkQueue,
         timeout: cdk.Duration,
+        *,
+        batch_size: int,
         memory_mib: int,
-        environment: Mapping[str, str],
+        more: Mapping[str, str],
     ) -> QueueFunction:
         return QueueFunction(
             self,
@@ -124,9 +129,10 @@ class Orchestration(cdk.Stack):
             log_retention_days=self._settings.log_retention_days,
             key=self._key,
             queue=queue.queue,
+            batch_size=batch_size,
             timeout=timeout,
             memory_mib=memory_mib,
-            environment={**self._pipeline, **environment},
+            environment={**self._pipeline, **more},
             feeds_itself=id_ == "Dispatch",  # what finds the backend busy waits in the queue
         )
 

@@ -36,3 +36,6 @@ class Pipeline:
             key_arn=key_arn,
             job_template=self.processing.job_template,
         )
+        self.orchestration.add_stack_dependency(
+            self.processing, "dispatch must not ask for an image before it was pushed"
+        )

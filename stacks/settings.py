@@ -9,6 +9,7 @@ from contracts.documents import DocumentError, from_dict
 from contracts.env import check_stage
 from contracts.pipeline import PipelineSettings
 
+MAX_VOLUME_GB = 16_384
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
 
 
@@ -22,7 +23,7 @@ class ProcessingSettings:
     How Processing jobs run.
 
     Attributes:
-        volume_size_gb: Must hold the largest video; at least 1.
+        volume_size_gb: Must hold the largest video.
         owns_log_group: Whether this stage sets the retention of the account's one log group.
     """
 
@@ -69,6 +70,14 @@ class Settings:
     pipeline: PipelineSettings
     processing: ProcessingSettings
     functions: FunctionSettings
+
+    def __post_init__(self) -> None:
+        largest_gb = self.pipeline.max_size_bytes / 1e9
+        if not largest_gb < self.processing.volume_size_gb <= MAX_VOLUME_GB:
+            raise ValueError(
+                f"volume_size_gb must hold the largest video of {largest_gb:g} GB "
+                f"and be at most {MAX_VOLUME_GB}, got {self.processing.volume_size_gb}"
+            )
 
 
 def load_settings(stage: str | None, folder: Path = CONFIG_FOLDER) -> Settings:

@@ -4,25 +4,28 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 
+from containers.privileges import PrivilegesError, give_up_root
 from containers.processing.arguments import UsageError, parse_arguments
 from containers.processing.layout import MlTree
 from containers.processing.logs import log, set_up_logs
 from contracts.outcomes import ExitCode
 
 
-def main(argv: Sequence[str], environment: Mapping[str, str]) -> ExitCode:
+def main(argv: Sequence[str], environment: MutableMapping[str, str]) -> ExitCode:
     """Run the container; whatever happens becomes an exit code and a message."""
     set_up_logs()
     tree = MlTree.of(environment)
     try:
+        if account := give_up_root(environment, tree.root):
+            log(logging.INFO, "gave up root", uid=account.uid, gid=account.gid)
         arguments = parse_arguments(argv)
         # Decoders and engines are loaded only now, so that a wrong argument costs nothing.
         from containers.processing.run import run
 
         return run(arguments, tree)
-    except UsageError as error:
+    except (UsageError, PrivilegesError) as error:
         log(logging.ERROR, "wrong use", reason=str(error))
         _leave_message(tree, f"The job cannot run so: {error}")
         return ExitCode.USAGE

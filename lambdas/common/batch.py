@@ -1,5 +1,6 @@
 """The frame of a function that reads an SQS queue: record by record, each failure named."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,19 +13,30 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 
 from lambdas.common.observability import logger, metrics, tracer
+from lambdas.common.queues import Queue
+
+WAITS_S = (30, 120, 480, 1800)
+"""
+Until a failed message comes again, by how often it came. The queue's own visibility timeout is made
+for a slow batch, and far too long for a passing fault; together the waits outlast most outages.
+"""
 
 Handler = Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse]
 
 
-def queue_handler(handle: Callable[[str], tuple[str, Mapping[str, object]]]) -> Handler:
+def queue_handler(
+    handle: Callable[[str], tuple[str, Mapping[str, object]]], *, queue: Queue
+) -> Handler:
     """
     A Lambda handler from a function of one message's body.
 
     Args:
         handle: Returns the name of the metric to count and the facts to log; what it raises makes
             SQS bring that message, and only that one, again.
+        queue: The queue that feeds the function.
     """
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
@@ -35,6 +47,7 @@ def queue_handler(handle: Callable[[str], tuple[str, Mapping[str, object]]]) -> 
             # The batch processor turns this into a name in the response and logs nothing itself.
             logger.exception("message failed and will come again", message_id=record.message_id)
             metrics.add_metric(name="MessagesFailed", unit=MetricUnit.Count, value=1)
+            _postpone(record, queue)
             raise
         logger.info("message handled", extra=dict(facts))
         metrics.add_metric(name=metric, unit=MetricUnit.Count, value=1)
@@ -48,3 +61,10 @@ def queue_handler(handle: Callable[[str], tuple[str, Mapping[str, object]]]) -> 
         )
 
     return handler
+
+
+def _postpone(record: SQSRecord, queue: Queue) -> None:
+    received = int(record.attributes.approximate_receive_count)
+    wait_s = WAITS_S[min(received, len(WAITS_S)) - 1]
+    with contextlib.suppress(ClientError):  # then it comes again by the queue's own timeout
+        queue.postpone(record.receipt_handle, wait_s)

@@ -3,5 +3,6 @@
 from aws_lambda_powertools import Logger, Metrics, Tracer
 
 logger = Logger()
-tracer = Tracer()
+# All that a function calls is AWS; looking for every library that X-Ray knows costs a cold start.
+tracer = Tracer(patch_modules=("botocore",))
 metrics = Metrics(namespace="Framewright")

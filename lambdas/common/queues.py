@@ -1,4 +1,4 @@
-"""Sending documents to the stage's queues."""
+"""The stage's queues: sending documents, and letting a message wait."""
 
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,12 @@ class Queue:
         """Send a document, visible after a delay of at most `MAX_DELAY_S`."""
         self._sqs.send_message(
             QueueUrl=self._resolve(), MessageBody=to_json(document), DelaySeconds=delay_s
+        )
+
+    def postpone(self, receipt_handle: str, delay_s: int) -> None:
+        """Let a message that is being handled come again after so long, and no sooner."""
+        self._sqs.change_message_visibility(
+            QueueUrl=self._resolve(), ReceiptHandle=receipt_handle, VisibilityTimeout=delay_s
         )
 
     def _resolve(self) -> str:

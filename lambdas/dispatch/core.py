@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING
 
 from contracts.documents import from_json
 from contracts.env import Names
-from contracts.keys import attempt_prefix
-from contracts.messages import AttemptRequest, Completion, InferenceRequest, Output
+from contracts.messages import (
+    AttemptRequest,
+    Completion,
+    InferenceRequest,
+    inference_request,
+)
 from contracts.outcomes import JobState, Outcome
 from contracts.pipeline import PipelineSettings
 from lambdas.common.backends import Backend, BackendBusyError
@@ -139,12 +143,10 @@ class Dispatcher:
 
 def request_of(record: JobRecord, names: Names) -> InferenceRequest:
     """What a backend is asked for a job's current attempt."""
-    prefix = attempt_prefix(record.source.key, record.job_id, record.attempt)
-    return InferenceRequest(
-        job_id=record.job_id,
-        attempt=record.attempt,
+    return inference_request(
         source=record.source,
-        selection=record.selection,
         model=record.model,
-        output=Output(names.results_bucket, prefix),
+        selection=record.selection,
+        attempt=record.attempt,
+        results_bucket=names.results_bucket,
     )

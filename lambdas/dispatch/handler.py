@@ -38,4 +38,4 @@ def handle_message(body: str) -> tuple[str, dict[str, object]]:
     return step.done, {"done": step.done, "job_id": step.job_id, "detail": step.detail}
 
 
-handler = queue_handler(handle_message)
+handler = queue_handler(handle_message, queue=dispatcher.uploads)

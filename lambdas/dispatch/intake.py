@@ -19,11 +19,32 @@ from contracts.models import is_bundle
 from contracts.outcomes import RejectionCode
 from contracts.pipeline import PipelineSettings
 from contracts.selection import Selection
-from lambdas.common.errors import is_absent
+from lambdas.common.errors import code_of, is_absent
 from lambdas.dispatch.recognise import HEAD_BYTES, Content, has_video_name, recognise
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+Fault = tuple[RejectionCode, str]
+"""A code, and a sentence a person can act on."""
+
+_READING_FAULTS: Mapping[str, Fault] = {
+    "NoSuchKey": (
+        RejectionCode.SOURCE_MISSING,
+        "The object was deleted before it could be read.",
+    ),
+    "InvalidObjectState": (
+        RejectionCode.SOURCE_UNREADABLE,
+        "The object lies in an archive storage class. Upload it to the class STANDARD.",
+    ),
+    "InvalidRequest": (
+        RejectionCode.SOURCE_UNREADABLE,
+        "The object is encrypted with a key that only its sender has (SSE-C). "
+        "Upload it without, and the bucket encrypts it.",
+    ),
+}
+"""https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +106,7 @@ class Job:
     source: Source
     model: Model
     selection: Selection
-    fault: tuple[RejectionCode, str] | None = None
+    fault: Fault | None = None
 
 
 def take_in(
@@ -103,9 +124,8 @@ def take_in(
     if upload.size_bytes == 0 and not named:
         return Ignored("an empty marker")
     head = read_head(upload, s3=s3)
-    if head is None:
-        gone = (RejectionCode.SOURCE_MISSING, "The object was deleted before it could be read.")
-        return _job(upload, {}, settings, fault=gone) if named else Ignored("deleted")
+    if not isinstance(head, Head):
+        return _job(upload, {}, settings, fault=head) if named else Ignored(head[1])
     content, other = recognise(head.content)
     if not named and content is not Content.VIDEO:
         return Ignored(f"neither name nor content is a video's{f': {other}' if other else ''}")
@@ -116,22 +136,22 @@ def take_in(
     return job
 
 
-def read_head(upload: Upload, *, s3: "S3Client") -> Head | None:
-    """The first bytes and the metadata of that very version; None when it is gone."""
+def read_head(upload: Upload, *, s3: "S3Client") -> Head | Fault:
+    """The first bytes and the metadata of that very version, or why S3 never gives them out."""
     version = {"VersionId": upload.version_id} if upload.version_id else {}
     span = {"Range": f"bytes=0-{HEAD_BYTES - 1}"} if upload.size_bytes else {}
     try:
         response = s3.get_object(Bucket=upload.bucket, Key=upload.key, **version, **span)  # type: ignore[arg-type]
     except s3.exceptions.ClientError as error:
-        if is_absent(error):
-            return None
+        if fault := _READING_FAULTS.get("NoSuchKey" if is_absent(error) else code_of(error)):
+            return fault
         raise
     return Head(response["Body"].read(), response["Metadata"])
 
 
 def _fault(
     upload: Upload, content: Content, other: str | None, settings: PipelineSettings
-) -> tuple[RejectionCode, str] | None:
+) -> Fault | None:
     if upload.size_bytes == 0:
         return RejectionCode.EMPTY_FILE, "The file is empty: it has 0 bytes."
     if content is Content.OTHER:
@@ -154,7 +174,7 @@ def _job(
     metadata: Mapping[str, str],
     settings: PipelineSettings,
     *,
-    fault: tuple[RejectionCode, str] | None,
+    fault: Fault | None,
 ) -> Job:
     source = Source(
         bucket=upload.bucket,

@@ -86,6 +86,7 @@ def commit(document: AttemptDocument, *, s3: "S3Client", bucket: str, now: str) 
         selection=document.selection,
         video=document.video,
         counts=document.counts,
+        engine=document.engine,
         warnings=document.warnings,
         timings_s=document.timings_s,
         peak_memory_bytes=document.peak_memory_bytes,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from contracts.documents import from_json
 from contracts.env import Names, parse_processing_job
 from contracts.messages import Completion
+from contracts.outcomes import Outcome
 
 PROCESSING_EVENT = "SageMaker Processing Job State Change"
 
@@ -30,7 +31,10 @@ def read_completion(body: str, names: Names) -> Completion | ProcessingEnd:
     if not isinstance(message, dict):
         raise ValueError(f"not a completion: {body[:200]!r}")
     if message.get("schema") == Completion.SCHEMA:
-        return from_json(Completion, body)
+        completion = from_json(Completion, body)
+        if completion.outcome is Outcome.SUCCEEDED:
+            raise ValueError(f"success is for settle to find, not to be told: {body[:200]!r}")
+        return completion
     if message.get("detail-type") != PROCESSING_EVENT:
         raise ValueError(f"not a completion: {body[:200]!r}")
     name = message["detail"]["ProcessingJobName"]

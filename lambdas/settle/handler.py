@@ -11,6 +11,7 @@ from lambdas.common.queues import Queue
 from lambdas.settle.core import Settler
 
 names = names_of()
+sqs = boto3.client("sqs")
 settler = Settler(
     s3=boto3.client("s3"),
     sagemaker=boto3.client("sagemaker"),
@@ -18,7 +19,7 @@ settler = Settler(
     names=names,
     settings=document_of(PipelineSettings, SETTINGS_VARIABLE),
     ledger=Ledger(client=boto3.client("dynamodb"), table=names.jobs_table),
-    uploads=Queue(sqs=boto3.client("sqs"), name=names.uploads_queue, account=names.account),
+    uploads=Queue(sqs=sqs, name=names.uploads_queue, account=names.account),
 )
 
 
@@ -29,4 +30,7 @@ def handle_message(body: str) -> tuple[str, dict[str, object]]:
     return f"Jobs{job.state.title()}", facts
 
 
-handler = queue_handler(handle_message)
+handler = queue_handler(
+    handle_message,
+    queue=Queue(sqs=sqs, name=names.completions_queue, account=names.account),
+)

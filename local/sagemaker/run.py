@@ -108,8 +108,11 @@ class JobRun:
         if self._stop.is_set():
             return JobEnd(JobStatus.STOPPED)
         uploaders = self._uploaders(instances)
-        containers = [self._start(instance) for instance in instances]
+        containers: list[Container] = []
         try:
+            containers.extend(
+                map(self._start, instances)
+            )  # those before one that cannot start stay
             status = self._watch(containers, uploaders)
             # Those that end because the others are ended now are not at fault.
             failed = [container for container in containers if container.exit_code]

@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from local.config import LOOPBACK
 from local.sagemaker.errors import ServiceError
 from local.sagemaker.operations import Operations
 
@@ -53,7 +56,9 @@ def web_application(operations: Operations, *, on_shutdown: Callable[[], None]) 
         Route("/", control_plane, methods=["POST"]),
         Route(HEALTH_PATH, health, methods=["GET"]),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    # A web page whose name was rebound to loopback must not start processes here.
+    own_names = Middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[own_names])
 
 
 def _answer(operations: Operations, target: str, body: bytes) -> dict[str, object]:

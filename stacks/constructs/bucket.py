@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -11,6 +12,16 @@ from stacks.constructs.removal import removal_policy
 
 ACCESS_LOGS_DAYS = 90
 UNFINISHED_UPLOAD_DAYS = 7
+
+
+def _foreign_keys(key: kms.IKey) -> tuple[dict[str, dict[str, str]], ...]:
+    """Objects under a key that is not the stage's could be stored, but never read by its roles."""
+    customer = "s3:x-amz-server-side-encryption-customer-algorithm"
+    named = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+    return (
+        {"Null": {customer: "false"}},
+        {"Null": {named: "false"}, "StringNotEquals": {named: key.key_arn}},
+    )
 
 
 class AccessLogsBucket(Construct):
@@ -84,6 +95,16 @@ class PrivateBucket(Construct):
             ],
             removal_policy=removal_policy(keep=keep),
         )
+        for condition in _foreign_keys(key):
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(
+                    effect=iam.Effect.DENY,
+                    principals=[iam.AnyPrincipal()],
+                    actions=["s3:PutObject"],
+                    resources=[bucket.arn_for_objects("*")],
+                    conditions=condition,
+                )
+            )
         if notifies:
             # `event_bridge_enabled` would do it through a custom resource with a Lambda of its own.
             resource = bucket.node.default_child

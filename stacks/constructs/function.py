@@ -16,8 +16,6 @@ from stacks.constructs.lambda_code import lambda_code
 from stacks.constructs.logs import log_retention
 from stacks.settings import FunctionSettings
 
-BATCH_SIZE = 10
-
 
 class QueueFunction(Construct):
     """
@@ -41,6 +39,7 @@ class QueueFunction(Construct):
         log_retention_days: int,
         key: kms.IKey,
         queue: sqs.IQueue,
+        batch_size: int,
         timeout: cdk.Duration,
         memory_mib: int,
         environment: Mapping[str, str],
@@ -92,7 +91,7 @@ class QueueFunction(Construct):
         function.add_event_source(
             sources.SqsEventSource(
                 queue,
-                batch_size=BATCH_SIZE,
+                batch_size=batch_size,
                 max_concurrency=settings.max_concurrency,
                 report_batch_item_failures=True,
             )

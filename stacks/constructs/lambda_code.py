@@ -7,15 +7,16 @@ its own), and the asset then fits every architecture.
 """
 
 import ast
+import atexit
 import importlib.metadata
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from aws_cdk import aws_lambda as lambda_
 
 ROOT = Path(__file__).parent.parent.parent
-BUILD_FOLDER = ROOT / ".build" / "lambda"
 FIRST_PARTY = ("contracts", "lambdas")
 DISTRIBUTIONS = ("aws-lambda-powertools", "aws-xray-sdk", "typing-extensions", "wrapt")
 """The `lambda` dependency group, without boto3 and jmespath, which the Lambda runtime has."""
@@ -25,12 +26,14 @@ _LEFT_OUT = (".so", ".pyd", ".pyi", ".pyc", ".typed")
 
 def lambda_code(role_name: str) -> lambda_.Code:
     """The asset of `lambdas/<role_name>/handler.py`."""
-    return lambda_.Code.from_asset(str(assemble(role_name, BUILD_FOLDER / role_name)))
+    # A folder of its own, so that two syntheses at once do not empty each other's.
+    folder = tempfile.mkdtemp(prefix=f"framewright-{role_name}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return lambda_.Code.from_asset(str(assemble(role_name, Path(folder))))
 
 
 def assemble(role_name: str, target: Path) -> Path:
-    """Write a function's files into a fresh folder, and return it."""
-    shutil.rmtree(target, ignore_errors=True)
+    """Write a function's files into an empty folder, and return it."""
     for path in imported_files(f"lambdas.{role_name}.handler"):
         _copy(path, target / path.relative_to(ROOT))
     for distribution in DISTRIBUTIONS:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from containers.privileges import RUN_AS_VARIABLE
 from contracts.models import resolve_model
 from contracts.outcomes import Outcome, RejectionCode
 from tests.containers.ml_tree import REPOSITORY, Tree
@@ -28,6 +29,7 @@ from tests.vision.videos import make_video
 
 BASE_IMAGE_VARIABLE = "FRAMEWRIGHT_BASE_IMAGE"
 _IMAGE = "framewright-test"
+_USER_ID = 10001
 _CERTIFICATES = "/etc/ssl/certs"
 _BUILD_LIMIT_S, _RUN_LIMIT_S = 1200, 120
 
@@ -87,10 +89,16 @@ def _run(container: str, *command: str, tree: Tree | None = None) -> str:
     return _checked("run", "--network", "none", *volumes, container, "--", *command)
 
 
-def test_the_image_starts_the_processing_container_as_an_ordinary_user(image: str) -> None:
+def _all(folder: Path) -> list[Path]:
+    return [folder, *folder.rglob("*")]
+
+
+def test_the_image_starts_the_processing_container_and_names_its_user(image: str) -> None:
     config = json.loads(_checked("inspect", "--type", "image", image))["OCIv1"]["config"]
     assert config["Entrypoint"] == ["python", "-m", "containers.processing"]
-    assert config["User"] == "10001:10001"
+    assert f"{RUN_AS_VARIABLE}={_USER_ID}:{_USER_ID}" in config["Env"]
+    # As root, or it could not write into SageMaker's folders.
+    assert not config.get("User")
 
 
 def test_the_image_holds_compiled_code_every_engine_and_no_tools(container: str) -> None:
@@ -108,7 +116,7 @@ print([name for name in ("boto3", "aws_cdk", "stacks", "lambdas") if find_spec(n
     assert _run(container, "python", "-c", probe).splitlines() == ["True []", "[]", "[]"]
 
 
-def test_a_video_goes_through_the_image(container: str, tree: Tree) -> None:
+def test_a_video_goes_through_the_image_as_an_ordinary_user(container: str, tree: Tree) -> None:
     tree.videos.mkdir(parents=True)
     people = resolve_model("builtin:people")
     make_video(tree.videos / "good.mp4")
@@ -118,11 +126,17 @@ def test_a_video_goes_through_the_image(container: str, tree: Tree) -> None:
         for name in ("good.mp4", "bad.mp4")
     ]
     tree.ask(*requests)
-    tree.results.mkdir(parents=True)
-    for path in [tree.root, *tree.root.rglob("*")]:
-        os.chown(path, 10001, 10001)
+    for folder in (tree.results, tree.root / "output"):
+        folder.mkdir(parents=True)
+    assert {(path.stat().st_uid, path.stat().st_mode & 0o022) for path in _all(tree.root)} == {
+        (0, 0)
+    }
     output = _run(container, "python", "-m", "containers.processing", tree=tree)
-    assert output.count('"attempt ended"') == 2
+    first, *lines = map(json.loads, output.splitlines())
+    assert (first["message"], first["uid"], first["gid"]) == ("gave up root", _USER_ID, _USER_ID)
+    assert [line["message"] for line in lines].count("attempt ended") == 2
+    assert {path.stat().st_uid for path in _all(tree.results)} == {_USER_ID}
+    assert {path.stat().st_uid for path in _all(tree.videos)} == {0}
     attempt = tree.attempt(requests[0])
     assert (attempt.outcome, attempt.counts.frames_processed) == (Outcome.SUCCEEDED, 3)
     assert tree.attempt(requests[1]).code == RejectionCode.NOT_A_VIDEO

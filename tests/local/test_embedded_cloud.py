@@ -1,6 +1,7 @@
 """The embedded cloud as it runs: MiniStack, the local SageMaker, the real stacks."""
 
 import dataclasses
+import http.client
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,26 @@ def test_only_the_service_itself_may_put_events_in_its_name(embedded_cloud: Embe
     entry = {"Source": "aws.sagemaker", "DetailType": "x", "Detail": "{}"}
     answer = embedded_cloud.client("events").put_events(Entries=[entry])
     assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:4566"}, 200),
+        # What browsers send for another site's page, and for a name that was rebound to loopback.
+        ({"Origin": "https://elsewhere.example"}, 403),
+        ({"Host": "elsewhere.example"}, 403),
+        ({"Host": "127.0.0.1.elsewhere.example:4566"}, 403),
+    ],
+)
+def test_no_web_page_can_use_the_cloud(
+    embedded_cloud: EmbeddedCloud, headers: dict[str, str], status: int
+) -> None:
+    port = read_state(embedded_cloud.config.state_file).port
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", "/", headers=headers)
+        assert connection.getresponse().status == status
 
 
 def test_the_real_stacks_are_deployed(embedded_cloud: EmbeddedCloud) -> None:
@@ -175,6 +197,16 @@ def test_up_after_a_crash_cleans_up_and_starts_anew(bare_cloud: EmbeddedCloud) -
     eventually(lambda: not bare_cloud.status().is_up)
     assert bare_cloud.up().is_up
     assert not before.sagemaker.is_alive()
+
+
+def test_up_after_one_that_was_cut_off_starts_anew(bare_cloud: EmbeddedCloud) -> None:
+    bare_cloud.up()
+    before = read_state(bare_cloud.config.state_file)
+    write_state(bare_cloud.config.state_file, dataclasses.replace(before, deployed=None))
+    assert not bare_cloud.status().is_up
+    assert bare_cloud.up().is_up
+    assert before.ministack is not None
+    assert not before.ministack.is_alive()
 
 
 def test_an_up_that_fails_leaves_nothing_running(bare_cloud: EmbeddedCloud) -> None:

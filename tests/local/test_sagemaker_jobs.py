@@ -146,6 +146,16 @@ time.sleep(60)
     eventually(lambda: not any(map(is_running, pids)))
 
 
+def test_what_a_container_leaves_running_ends_with_it(sagemaker: LocalSageMaker) -> None:
+    code = """
+import subprocess
+print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid)
+"""
+    assert sagemaker.run(code)["ProcessingJobStatus"] == "Completed"
+    child = int(sagemaker.log())
+    eventually(lambda: not is_running(child))
+
+
 def test_a_job_that_waits_is_stopped_without_running(start_sagemaker: StartSageMaker) -> None:
     sagemaker = start_sagemaker(running=1)
     sagemaker.create("time.sleep(60)", name="running")

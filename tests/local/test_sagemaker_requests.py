@@ -284,3 +284,15 @@ def test_what_is_no_call_to_sagemaker_is_refused(
     assert answer.status == 400
     assert json.load(answer)["__type"] == code
     connection.close()
+
+
+def test_a_web_page_whose_name_was_rebound_to_loopback_is_refused(
+    sagemaker: LocalSageMaker,
+) -> None:
+    address = urlsplit(sagemaker.client.meta.endpoint_url).netloc
+    for host, status in ((address, 200), ("elsewhere.example", 400)):
+        connection = http.client.HTTPConnection(address, timeout=10)
+        headers = {"Host": host, "X-Amz-Target": "SageMaker.ListProcessingJobs"}
+        connection.request("POST", "/", headers=headers)
+        assert connection.getresponse().status == status
+        connection.close()

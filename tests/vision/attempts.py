@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from contracts.messages import InferenceRequest, Model, Source, inference_request
-from contracts.results import Detection
+from contracts.results import Detection, Engine
 from contracts.selection import Selection
 from tests.vision.videos import read_number
 from vision.frames import FrameBatch
@@ -24,6 +24,7 @@ class NumberModel:
     """
 
     identity = NUMBER_MODEL
+    engine = Engine("numpy", np.__version__, "cpu")
 
     def __init__(self, model_input: ModelInput | None = None, task: Task = Task.DETECTION) -> None:
         self.input = model_input or ModelInput(None, max_batch=4)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.messages import Model
-from contracts.results import Detection
+from contracts.results import Detection, Engine
 from vision.frames import FrameBatch
 
 
@@ -72,6 +72,10 @@ class VisionModel(Protocol):
     @property
     def input(self) -> ModelInput:
         """The canvas it wants."""
+
+    @property
+    def engine(self) -> Engine:
+        """What runs it."""
 
     def predict(self, batch: FrameBatch) -> list[Prediction]:
         """One prediction for each frame of the batch, in its order."""

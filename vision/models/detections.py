@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.results import Box, Detection, Mask
+from contracts.results import Box, Detection
 from vision.frames import Placement
-from vision.masks import Bitmap, encode_mask, paste_mask
 from vision.models.bundle import BundleError
-from vision.models.decoders import Candidates, Floats
+from vision.models.decoders.base import Candidates, Floats
 from vision.models.nms import Indices, non_maximum_suppression
 from vision.models.spec import DecoderSpec
 
@@ -77,42 +75,10 @@ def _detection(
         class_name=labels[class_id],
         score=float(candidates.scores[row]),
         box=placement.to_source(box),
-        mask=None
-        if candidates.masks is None
-        else _source_mask(candidates.masks[row], box, placement),
+        mask=None if candidates.masks is None else candidates.masks.encode(row, box, placement),
     )
 
 
 def _corners(box: Floats) -> Box:
     x_min, y_min, x_max, y_max = (float(value) for value in box)
     return x_min, y_min, x_max, y_max
-
-
-def _source_mask(probabilities: NDArray[np.float32], box: Box, placement: Placement) -> Mask:
-    width, height = placement.canvas_size
-    if probabilities.shape == (height, width):
-        return encode_mask(_source_bitmap(probabilities, placement))
-    return encode_mask(
-        paste_mask(probabilities, _beyond_edges(box, placement), placement.source_size)
-    )
-
-
-def _source_bitmap(probabilities: NDArray[np.float32], placement: Placement) -> Bitmap:
-    x, y, width, height = placement.inner
-    inner = probabilities[y : y + height, x : x + width]
-    resized = cv2.resize(inner, placement.source_size, interpolation=cv2.INTER_LINEAR)
-    bitmap: Bitmap = resized > 0.5
-    return bitmap
-
-
-def _beyond_edges(box: Box, placement: Placement) -> Box:
-    """A canvas box in source pixels, uncut: a mask head saw the padding around the picture too."""
-    x, y, inner_width, inner_height = placement.inner
-    scale_x = placement.source_size[0] / inner_width
-    scale_y = placement.source_size[1] / inner_height
-    return (
-        (box[0] - x) * scale_x,
-        (box[1] - y) * scale_y,
-        (box[2] - x) * scale_x,
-        (box[3] - y) * scale_y,
-    )

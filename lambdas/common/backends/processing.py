@@ -22,10 +22,10 @@ from contracts.env import (
 from contracts.keys import BUNDLE_FILE, MANIFEST_FILE, REQUESTS_FILE, bundle_key, job_files_prefix
 from contracts.messages import InferenceRequest, InferenceRequests, Source
 from contracts.models import is_bundle
-from contracts.outcomes import RetryCode
+from contracts.outcomes import ExitCode, RetryCode
 from contracts.pipeline import JobTemplate
 from lambdas.common.backends import BackendBusyError, Ended
-from lambdas.common.errors import code_of, is_busy
+from lambdas.common.errors import code_of, is_busy, is_conflict
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -76,12 +76,18 @@ class ProcessingBackend:
         return name
 
     def _put(self, key: str, body: str) -> None:
-        self._s3.put_object(
-            Bucket=self._names.results_bucket,
-            Key=key,
-            Body=body.encode(),
-            ContentType="application/json",
-        )
+        """Put an object once: an attempt that waits for a busy backend comes by here often."""
+        try:
+            self._s3.put_object(
+                Bucket=self._names.results_bucket,
+                Key=key,
+                Body=body.encode(),
+                ContentType="application/json",
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            if not is_conflict(error):
+                raise
 
 
 def describe_end(name: str, *, sagemaker: "SageMakerClient") -> Ended | None:
@@ -177,10 +183,20 @@ def _fault(job: "DescribeProcessingJobResponseTypeDef") -> tuple[RetryCode, str]
     status = job["ProcessingJobStatus"]
     said = " ".join(filter(None, (job.get("FailureReason"), job.get("ExitMessage"))))
     if status == "Stopped":
-        # SageMaker gives no reason; nobody of ours stops jobs, so the time limit is the usual one.
-        limit = job["StoppingCondition"]["MaxRuntimeInSeconds"]
-        return RetryCode.JOB_STOPPED, said or f"The job was stopped or ran past {limit} s."
+        return _stop_fault(job, said)
     if status == "Failed":
-        memory = "memory" in said.lower() or "exit code: 137" in said
-        return RetryCode.OUT_OF_MEMORY if memory else RetryCode.JOB_FAILED, said or "No reason."
+        if "memory" in said.lower() or "exit code: 137" in said:
+            return RetryCode.OUT_OF_MEMORY, said
+        crashed = f"exit code: {ExitCode.CRASHED:d}" in said
+        return RetryCode.CRASHED if crashed else RetryCode.JOB_FAILED, said or "No reason."
     return None
+
+
+def _stop_fault(job: "DescribeProcessingJobResponseTypeDef", said: str) -> tuple[RetryCode, str]:
+    """SageMaker gives no reason; that a job ran for as long as it may is one."""
+    limit_s = job["StoppingCondition"]["MaxRuntimeInSeconds"]
+    started = job.get("ProcessingStartTime") or job["CreationTime"]
+    ended = job.get("ProcessingEndTime") or job["LastModifiedTime"]
+    if (ended - started).total_seconds() >= limit_s:
+        return RetryCode.TIME_LIMIT, f"The job ran past its limit of {limit_s} s. {said}".strip()
+    return RetryCode.JOB_STOPPED, said or "The job was stopped before its time."

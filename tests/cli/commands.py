@@ -1,0 +1,81 @@
+"""Runs commands, and makes the jobs they tell of."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from cli.main import app
+from cli.stage import Stage
+from contracts.messages import Source, job_id, pipeline_digest
+from contracts.models import resolve_model
+from contracts.selection import Selection
+from lambdas.common.ledger import JobRecord, new_record, utc_now
+from lambdas.settle.commit import commit
+from tests.vision.attempts import NumberModel, any_request
+from vision.pipeline import process_video
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command left."""
+
+    exit_code: int
+    output: str
+    errors: str
+
+    @property
+    def json(self) -> Any:
+        """Its standard output, which must be one JSON value and nothing else."""
+        return json.loads(self.output)
+
+
+class Commands:
+    """The `framewright` command, without a process of its own."""
+
+    def __call__(self, *arguments: str | Path) -> Done:
+        result = CliRunner().invoke(app, [str(it) for it in arguments], env={"COLUMNS": "200"})
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Done(result.exit_code, result.stdout, result.stderr)
+
+
+def received_job(stage: Stage, key: str = "street.mp4", version: str = "v1") -> JobRecord:
+    """A job that the ledger knows of and nobody has begun."""
+    model, selection = resolve_model("builtin:people"), Selection.parse("every_seconds=1")
+    source = Source(stage.names.uploads_bucket, key, "0" * 32, 1000, version)
+    record = new_record(
+        job_id=job_id(source, pipeline_digest(model, selection)),
+        source=source,
+        model=model,
+        selection=selection,
+        now=utc_now(),
+    )
+    assert stage.ledger.create(record)
+    return record
+
+
+def succeeded_job(stage: Stage, video: Path, scratch: Path) -> JobRecord:
+    """A job whose results are committed."""
+    request = any_request(video)
+    document = process_video(path=video, request=request, model=NumberModel(), folder=scratch)
+    bucket = stage.names.results_bucket
+    for file in scratch.iterdir():
+        stage.s3.upload_file(str(file), bucket, request.output.prefix + file.name)
+    result = commit(document, s3=stage.s3, bucket=bucket, now=utc_now())
+    stage.ledger.create(
+        new_record(
+            job_id=request.job_id,
+            source=request.source,
+            model=request.model,
+            selection=request.selection,
+            now=utc_now(),
+        )
+    )
+    stage.ledger.dispatched(request.job_id, 1, route="processing", reason="Only.", backend_ref="x")
+    stage.ledger.succeed(request.job_id, 1, result_key=result.prefix)
+    record = stage.ledger.get(request.job_id)
+    assert record is not None
+    return record

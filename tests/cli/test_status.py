@@ -1,0 +1,121 @@
+import json
+
+import pytest
+
+from cli.stage import Stage
+from tests.cli.commands import Commands, received_job
+
+
+def test_without_jobs_the_next_step_is_told(stage: Stage, commands: Commands) -> None:
+    done = commands("status", "--stage", "dev")
+
+    assert done.exit_code == 0
+    assert "framewright submit" in done.output
+
+
+def test_the_latest_jobs_are_listed_with_counts_by_state(stage: Stage, commands: Commands) -> None:
+    jobs = [received_job(stage, f"[red] {i}.mp4") for i in range(3)]
+    stage.ledger.reject(jobs[0].job_id, 1, code="truncated", message="Cut.")
+
+    done = commands("status", "--stage", "dev")
+
+    assert "1 REJECTED" in done.output
+    assert "2 RECEIVED" in done.output
+    assert all(job.source.key in done.output for job in jobs)
+    assert "truncated" in done.output
+
+
+def test_scripts_get_the_same_as_json(stage: Stage, commands: Commands) -> None:
+    job = received_job(stage)
+
+    listed, one = (
+        commands("status", *it, "--stage", "dev", "--json") for it in ((), ("street.mp4",))
+    )
+
+    assert listed.json["counts"] == {"RECEIVED": 1}
+    assert listed.json["jobs"] == [one.json]
+    assert one.json["job_id"] == job.job_id
+
+
+def test_a_job_is_told_with_its_whole_story(stage: Stage, commands: Commands) -> None:
+    job = received_job(stage)
+    ledger = stage.ledger
+    ledger.dispatched(job.job_id, 1, route="processing", reason="The only.", backend_ref="fw-1")
+    ledger.retry(job.job_id, 1, code="out_of_memory", message="It was killed.")
+    ledger.fail(job.job_id, 2, code="time_limit", message="It took too long.")
+
+    done = commands("status", job.job_id, "--stage", "dev")
+
+    for fact in (
+        job.source.uri,
+        "processing: The only.",
+        "fw-1",
+        "attempt 1: out_of_memory: It was killed.",
+        "time_limit: It took too long.",
+        "FAILED",
+    ):
+        assert fact in done.output
+
+
+@pytest.mark.parametrize("digits", [6, 12, 31, 32])
+def test_the_beginning_of_an_id_names_a_job(stage: Stage, commands: Commands, digits: int) -> None:
+    job = received_job(stage)
+    received_job(stage, "other.mp4")
+
+    done = commands("status", job.job_id[:digits], "--stage", "dev", "--json")
+
+    assert done.json["job_id"] == job.job_id
+
+
+def test_a_file_name_a_key_and_a_uri_name_the_latest_job_of_the_key(
+    stage: Stage, commands: Commands
+) -> None:
+    received_job(stage, "deep/street.mp4", "v1")
+    latest = received_job(stage, "deep/street.mp4", "v2")
+
+    for name in ("street.mp4", "deep/street.mp4", latest.source.uri):
+        done = commands("status", name, "--stage", "dev", "--json")
+        assert done.json["source"]["version_id"] == "v2"
+
+
+def test_an_ambiguous_beginning_is_refused(
+    stage: Stage, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version, job in (("v1", "abcdef0" + "0" * 25), ("v2", "abcdef1" + "0" * 25)):
+        monkeypatch.setattr("tests.cli.commands.job_id", lambda *_, job=job: job)
+        received_job(stage, version=version)
+
+    done = commands("status", "abcdef", "--stage", "dev")
+
+    assert done.exit_code == 64
+    assert "2 jobs begin with abcdef" in done.errors
+    assert commands("status", "abcdef1", "--stage", "dev").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["0" * 32, "0" * 8, "nothing.mp4"])
+def test_a_job_that_is_not_there_is_said_so(stage: Stage, commands: Commands, name: str) -> None:
+    done = commands("status", name, "--stage", "dev")
+
+    assert done.exit_code == 69
+    assert "framewright status" in done.errors
+
+
+def test_watching_ends_when_all_have_ended_and_tells_how(stage: Stage, commands: Commands) -> None:
+    job = received_job(stage)
+    stage.ledger.reject(job.job_id, 1, code="truncated", message="Cut.")
+
+    done = commands("watch", "--stage", "dev", "--until-done")
+
+    assert done.exit_code == 65
+    assert "REJECTED" in done.output
+
+
+def test_watching_for_scripts_prints_a_line_for_each_change(
+    stage: Stage, commands: Commands
+) -> None:
+    jobs = [received_job(stage, f"{i}.mp4") for i in range(2)]
+
+    done = commands("watch", "--stage", "dev", "--timeout", "0", "--json")
+
+    told = [json.loads(line) for line in done.output.splitlines()]
+    assert {it["job_id"] for it in told} == {job.job_id for job in jobs}
