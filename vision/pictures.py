@@ -7,9 +7,12 @@ here looks at pixels, selects or scales: that is `vision.decode`.
 
 import errno
 import heapq
+import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 import av
 import av.error
@@ -21,6 +24,8 @@ from av.video.stream import VideoStream
 _RECENT_DAMAGE = 64
 """A damaged packet's picture leaves the decoder at most this many pictures later (H.264: 16)."""
 _MAX_PENDING_TIMES = 64
+_MAX_DISORDERED = 16
+"""After damage H.264 decoders give pictures out of order, by no more than they reorder at all."""
 _MAX_FAILED_READS = 16
 """Reading goes on after damage, but not for ever where nothing more comes."""
 
@@ -79,14 +84,33 @@ class PacketStream:
             yield packet
 
 
+class Reopened(Protocol):
+    """The same file, opened once more."""
+
+    @property
+    def container(self) -> InputContainer:
+        """Its demuxer."""
+
+    @property
+    def stream(self) -> VideoStream:
+        """The same stream, to be decoded without frame threads."""
+
+
 class PictureStream(PacketStream):
     """The pictures of one video stream, each once, in presentation order."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        *,
+        reopen: Callable[[], AbstractContextManager["Reopened"]],
+    ) -> None:
         super().__init__(container, stream)
+        self._reopen = reopen
         self._recent_damage: deque[int | None] = deque(maxlen=_RECENT_DAMAGE)
         self._pending_times: list[int] = []
-        self._pictures = self._decode()
+        self._pictures = self._in_order(self._decode())
 
     def __iter__(self) -> Iterator[Picture]:
         return self
@@ -94,13 +118,54 @@ class PictureStream(PacketStream):
     def __next__(self) -> Picture:
         return next(self._pictures)
 
+    def _in_order(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+        """Sort by time from the first damage on; before it, decoders keep the order."""
+        held: list[tuple[int, int, Picture]] = []
+        shown: int | None = None
+        for number, picture in enumerate(pictures):
+            pts = picture.pts
+            if not self.damaged_count or pts is None or self.order_is_time:
+                yield from _emptied(held)
+                yield picture
+                shown = pts
+                continue
+            if shown is not None and pts <= shown:
+                yield from _emptied(held)
+                shown = None  # the stream's own doing: its times begin anew
+            heapq.heappush(held, (pts, number, picture))
+            if len(held) > _MAX_DISORDERED:
+                shown, _, earliest = heapq.heappop(held)
+                yield earliest
+        yield from _emptied(held)
+
     def _decode(self) -> Iterator[Picture]:
-        for packet in self.packets():
-            self._note_packet(packet)
+        count, last = 0, None
+        for packet in itertools.chain(self.packets(), [None]):
+            if packet is not None:
+                self._note_packet(packet)
             for image in self._decoded(packet):
+                count += 1
+                last = image.pts if last is None else max(last, image.pts or last)
                 yield Picture(image, self._time_of(image))
-        for image in self._decoded(None):
-            yield Picture(image, self._time_of(image))
+        if count < self.packet_count and not self.order_is_time:
+            yield from self._lost_at_the_end(last)
+
+    def _lost_at_the_end(self, last: int | None) -> Iterator[Picture]:
+        """
+        The pictures after the last one that frame threads held when a cut made the decoder fail.
+
+        PyAV drops what it received in the call that fails; without frame threads nothing is held.
+        """
+        with self._reopen() as again:
+            packets = PacketStream(again.container, again.stream)
+            for packet in itertools.chain(packets.packets(), [None]):
+                try:
+                    images = again.stream.decode(packet)
+                except av.error.FFmpegError:
+                    continue  # noted the first time
+                for image in images:
+                    if image.pts is not None and (last is None or image.pts > last):
+                        yield Picture(image, image.pts)
 
     def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         try:
@@ -131,3 +196,8 @@ class PictureStream(PacketStream):
             return image.pts
         # The n-th picture shown has the n-th smallest decoding timestamp.
         return heapq.heappop(self._pending_times) if self._pending_times else None
+
+
+def _emptied(held: list[tuple[int, int, Picture]]) -> Iterator[Picture]:
+    while held:
+        yield heapq.heappop(held)[2]

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from contracts.messages import InferenceRequest
 from contracts.outcomes import Outcome, RejectionCode, RetryCode
-from contracts.results import AttemptDocument, Counts, ResultFile
+from contracts.results import AttemptDocument, Counts, Engine, ResultFile
 from vision.cores import available_cores
 from vision.decode import batches
 from vision.faults import AttemptStoppedError, RejectedVideoError
@@ -195,6 +195,7 @@ class _Run:
     frames_processed: int = 0
     detections: int = 0
     rejection: RejectedVideoError | None = None
+    engine: Engine | None = None
     timings_s: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("decode", "inference", "write", "total"), 0.0)
     )
@@ -206,6 +207,7 @@ class _Run:
         The model has a thread of its own, so that this one can watch over the others.
         """
         reader = self.reader
+        self.engine = model.engine
         self.check()
         with Line(self.check) as line:
             reader.check = line.raise_if_stopped
@@ -261,6 +263,7 @@ class _Run:
             warnings=reader.warnings,
             files=self.files,
             shard=str(reader.shard) if reader.shard else None,
+            engine=self.engine,
         )
 
     @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -300,3 +301,39 @@ def test_limits_hold_within_a_video_too(tmp_path: Path) -> None:
         pytest.raises(RejectedVideoError, match="1 s long"),
     ):
         list(decode_frames(video, selector, AS_IT_IS, report))
+
+
+@pytest.mark.parametrize("kept", [0.25, 0.4, 0.55, 0.7, 0.85])
+def test_a_cut_file_keeps_every_frame_that_its_packets_hold(kept: float, tmp_path: Path) -> None:
+    spec = VideoSpec(frame_count=90, size=(320, 240), options=B_FRAMES)
+    whole = make_video(tmp_path / "whole.mp4", spec)
+    front = remux(whole, tmp_path / "front.mp4", options={"movflags": "faststart"})
+    cut(front, tmp_path / "cut.mp4", kept)
+    with av.open(str(tmp_path / "cut.mp4")) as container:
+        container.streams.video[0].thread_type = "NONE"
+        held = sum(
+            1 for packet in container.demux(video=0) if packet.size and packet.pts is not None
+        )
+    frames, _ = decoded(tmp_path / "cut.mp4", "all")
+    # The last packet may be cut itself, and with it what it would have shown.
+    assert held - 2 <= len(frames) <= held
+    for number, frame in zip(numbers(frames), frames, strict=True):
+        assert number in (round(frame.record.time_s * 10), None)  # the cut one is damaged
+
+
+def test_frames_after_a_destroyed_key_frame_keep_their_order_and_times(tmp_path: Path) -> None:
+    options = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=3:b-adapt=0"}
+    video = make_video(tmp_path / "video.mp4", VideoSpec(frame_count=60, options=options))
+    with av.open(str(video)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        key = [packet for packet in packets if packet.is_keyframe][2]
+        position, size = key.pos or 0, key.size
+    content = bytearray(video.read_bytes())
+    content[position : position + size] = b"\xff" * size
+    video.write_bytes(content)
+    frames, _ = decoded(video, "all")
+    times = [frame.record.time_s for frame in frames]
+    assert times == sorted(times)
+    shown = [(number, time) for number, time in zip(numbers(frames), times, strict=True) if number]
+    assert all(number == round(time * 10) for number, time in shown)
+    assert len(shown) > 40
