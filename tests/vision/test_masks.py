@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,10 +8,22 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from contracts.results import Mask
-from vision.masks import decode_mask, encode_mask, paste_mask
+from vision.masks import (
+    Patch,
+    decode_mask,
+    encode_head_mask,
+    encode_mask,
+    encode_patch,
+    mask_area,
+    mask_box,
+    paste_mask,
+    sample_grid,
+)
+
+bitmaps = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40))
 
 
-@given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40)))
+@given(bitmaps)
 def test_a_mask_comes_back(bitmap: NDArray[np.bool_]) -> None:
     mask = encode_mask(bitmap)
     assert mask.size == bitmap.shape
@@ -95,3 +108,66 @@ def test_a_box_anywhere_gives_a_mask_of_the_frame(
     assert pasted.shape == (frame_size[1], frame_size[0])
     if box[2] < -20 or box[0] > frame_size[0] + 20:
         assert not pasted.any()
+
+
+@given(bitmaps, *[st.integers(0, 5)] * 4)
+def test_a_part_of_a_frame_is_encoded_as_the_frame_is(
+    bitmap: NDArray[np.bool_], left: int, above: int, right: int, below: int
+) -> None:
+    patch = Patch(bitmap, (left, above))
+    size = (left + bitmap.shape[1] + right, above + bitmap.shape[0] + below)
+    assert encode_patch(patch, size) == encode_mask(patch.in_frame(size))
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
+def test_a_part_without_a_pixel_is_an_empty_mask(shape: tuple[int, int]) -> None:
+    empty = encode_mask(np.zeros((4, 5), np.bool_))
+    assert encode_patch(Patch(np.zeros(shape, np.bool_), (1, 1)), (5, 4)) == empty
+
+
+@given(bitmaps)
+def test_area_and_box_are_those_of_the_pixels(bitmap: NDArray[np.bool_]) -> None:
+    mask = encode_mask(bitmap)
+    assert mask_area(mask) == bitmap.sum()
+    rows, columns = np.nonzero(bitmap)
+    expected = (0, 0, 0, 0)
+    if len(rows):
+        expected = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    assert mask_box(mask) == expected
+
+
+@given(st.tuples(*[st.floats(-40, 80)] * 4))
+def test_a_pasted_mask_stays_at_its_box(corners: tuple[float, float, float, float]) -> None:
+    a, b, c, d = corners
+    box = (min(a, c), min(b, d), max(a, c), max(b, d))
+    mask = encode_head_mask(np.ones((28, 28), np.float32), box, (60, 40))
+    assert mask == encode_mask(paste_mask(np.ones((28, 28), np.float32), box, (60, 40)))
+    if mask_area(mask):
+        x_min, y_min, x_max, y_max = mask_box(mask)
+        # The pasted box is a cell larger, truncated, and a pixel is added.
+        margin_x, margin_y = 2 + (box[2] - box[0]) / 28, 2 + (box[3] - box[1]) / 28
+        assert x_min >= box[0] - margin_x
+        assert x_max <= box[2] + margin_x
+        assert y_min >= box[1] - margin_y
+        assert y_max <= box[3] + margin_y
+
+
+def test_a_grid_is_interpolated_at_any_place() -> None:
+    grid = np.array([[0, 10], [20, 30]], np.float32)
+    found = sample_grid(grid, np.array([-3.0, 0.25, 1.0]), np.array([0.5, 1.0, 9.0]))
+    assert found.tolist() == [[5, 10, 10], [10, 15, 15], [25, 30, 30]]
+
+
+@given(st.integers(1, 60), st.integers(1, 60))
+def test_a_part_of_an_enlarged_grid_is_that_of_the_whole(rows: int, columns: int) -> None:
+    grid = np.random.default_rng(1).random((7, 5)).astype(np.float32)
+    y = (np.arange(rows) + 0.5) * 7 / rows - 0.5
+    x = (np.arange(columns) + 0.5) * 5 / columns - 0.5
+    whole = cv2.resize(grid, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    part = sample_grid(grid, y[rows // 3 :][:9], x[columns // 4 :][:9])
+    assert part == pytest.approx(whole[rows // 3 :, columns // 4 :][:9, :9], abs=1e-5)
+
+
+def test_a_box_far_larger_than_the_frame_costs_no_more_than_the_frame() -> None:
+    found = paste_mask(np.ones((28, 28), np.float32), (-1e7, -1e7, 1e7, 1e7), (8, 6))
+    assert found.all()

@@ -55,15 +55,16 @@ def a_spec(
 def constant_graph(
     outputs: Mapping[str, NDArray[Any]],
     input_shape: Sequence[int | str] = (1, 3, CANVAS[1], CANVAS[0]),
+    *,
+    declared: Mapping[str, Sequence[int | str]] | None = None,
 ) -> onnx.ModelProto:
-    """A graph that answers the same to every picture."""
+    """A graph that answers the same to every picture, and may declare other shapes than it has."""
     nodes = [
         helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value))
         for name, value in outputs.items()
     ]
-    return _model(
-        nodes, {name: value.shape for name, value in outputs.items()}, outputs, input_shape
-    )
+    shapes = {name: value.shape for name, value in outputs.items()} | dict(declared or {})
+    return _model(nodes, shapes, outputs, input_shape)
 
 
 def channel_mean_graph(
@@ -153,3 +154,47 @@ def a_batch(pixels: Pixels, placement: Placement | None = None) -> FrameBatch:
 
 def grey(count: int = 1, placement: Placement | None = None) -> FrameBatch:
     return a_batch(np.full((count, CANVAS[1], CANVAS[0], 3), 90, np.uint8), placement)
+
+
+def a_placed(size: tuple[int, int]) -> Placement:
+    """A picture of the canvas's own size."""
+    return stretch(size, size)
+
+
+def as_half_precision(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with float16 inside, at its input and at its outputs."""
+    half = onnx.ModelProto()
+    half.CopyFrom(graph)
+    for value in (*half.graph.input, *half.graph.output):
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    for constant in half.graph.initializer:
+        array = numpy_helper.to_array(constant)
+        if array.dtype == np.float32:
+            constant.CopyFrom(numpy_helper.from_array(array.astype(np.float16), constant.name))
+    return half
+
+
+def with_quantised_input(graph: onnx.ModelProto, scale: float) -> onnx.ModelProto:
+    """The same graph whose input goes through 8 bits and back first, as in an int8 (QDQ) model."""
+    quantised = onnx.ModelProto()
+    quantised.CopyFrom(graph)
+    for node in quantised.graph.node:
+        node.input[:] = ["restored" if name == "picture" else name for name in node.input]
+    constants: dict[str, NDArray[Any]] = {
+        "step": np.array(scale, np.float32),
+        "origin": np.array(0, np.uint8),
+    }
+    quantised.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in constants.items()
+    )
+    nodes = list(quantised.graph.node)
+    del quantised.graph.node[:]
+    quantised.graph.node.extend(
+        [
+            helper.make_node("QuantizeLinear", ["picture", "step", "origin"], ["eight_bits"]),
+            helper.make_node("DequantizeLinear", ["eight_bits", "step", "origin"], ["restored"]),
+            *nodes,
+        ]
+    )
+    return quantised

@@ -1,6 +1,8 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,10 +14,12 @@ from tests.vision.models.graphs import (
     a_bundle,
     a_spec,
     an_input,
+    as_half_precision,
     channel_mean_graph,
     constant_graph,
     grey,
     plain_outputs,
+    with_quantised_input,
 )
 from vision.frames import Pixels, letterbox, stretch
 from vision.masks import decode_mask
@@ -182,6 +186,135 @@ def test_masks_of_the_canvas_come_at_source_size(tmp_path: Path) -> None:
     assert not bitmap[:, 40:].any()
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_half_precision_graph_is_fed_and_read(tmp_path: Path, count: int) -> None:
+    spec = a_spec(DecoderSpec("boxes_labels_scores", 0.0), scale=1 / 255, dtype="float16")
+    graph = as_half_precision(channel_mean_graph(2))
+    model = load_bundle(a_bundle(tmp_path, graph, spec))
+    predictions = model.predict(a_batch(red_green_blue(count)))
+    assert [p.detections[0].score for p in predictions] == [pytest.approx(0.8, abs=2e-3)] * count
+    assert predictions[0].detections[0].box == (1, 2, 5, 4)
+
+
+def test_a_quantised_graph_is_fed_and_read(tmp_path: Path) -> None:
+    spec = a_spec(DecoderSpec("boxes_labels_scores", 0.0), scale=1 / 255)
+    graph = with_quantised_input(channel_mean_graph(1), scale=1 / 255)
+    (prediction,) = load_bundle(a_bundle(tmp_path, graph, spec)).predict(a_batch(red_green_blue()))
+    assert prediction.detections[0].score == pytest.approx(0.4, abs=1e-5)
+
+
+def test_a_batch_size_that_the_graph_only_promises_is_not_used(tmp_path: Path) -> None:
+    outputs = {name: value[None] for name, value in CAR.items()}
+    shapes: dict[str, tuple[int | str, ...]] = {
+        "boxes": ("N", 1, 4), "labels": ("N", 1), "scores": ("N", 1)
+    }  # fmt: skip
+    graph = constant_graph(outputs, ("N", 3, CANVAS[1], CANVAS[0]), declared=shapes)
+    model = load_bundle(a_bundle(tmp_path, graph, a_spec()))
+    assert model.input.max_batch == 1
+    assert len(model.predict(grey())[0].detections) == 1
+
+
+def test_what_runs_the_model_is_told(tmp_path: Path) -> None:
+    path = a_bundle(tmp_path, constant_graph(CAR), a_spec())
+    engine = load_bundle(path, threads=1).engine
+    assert (engine.name, engine.version) == ("onnxruntime", ort.__version__)
+    assert (engine.provider, engine.threads) == ("cpu", 1)
+    assert load_bundle(path).engine.threads is None
+
+
+def test_threads_are_given_to_the_engine_and_do_not_spin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = a_bundle(tmp_path, constant_graph(CAR), a_spec())
+    made: list[ort.SessionOptions] = []
+    session = ort.InferenceSession
+
+    def kept(graph: bytes, options: ort.SessionOptions, **others: Any) -> Any:
+        made.append(options)
+        return session(graph, options, **others)
+
+    monkeypatch.setattr(ort, "InferenceSession", kept)
+    load_bundle(path, threads=1)
+    load_bundle(path)
+    assert [options.intra_op_num_threads for options in made] == [1, 0]
+    for options in made:
+        assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+@pytest.mark.parametrize(
+    ("installed", "wanted"),
+    [
+        (["CPUExecutionProvider"], ["CPU"]),
+        (["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
+         ["CUDA", "CPU"]),
+        (["AzureExecutionProvider", "OpenVINOExecutionProvider", "CPUExecutionProvider"],
+         ["OpenVINO", "CPU"]),
+    ],
+)  # fmt: skip
+def test_providers_are_chosen_from_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: list[str], wanted: list[str]
+) -> None:
+    asked: list[list[tuple[str, dict[str, str]]]] = []
+    session = ort.InferenceSession
+
+    def kept(graph: bytes, options: ort.SessionOptions, *, providers: Any) -> Any:
+        asked.append(providers)
+        return session(graph, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(ort, "InferenceSession", kept)
+    monkeypatch.setattr(ort, "get_available_providers", lambda: installed)
+    model = load_bundle(a_bundle(tmp_path, constant_graph(CAR), a_spec()), threads=3)
+    assert [name.removesuffix("ExecutionProvider") for name, _ in asked[0]] == wanted
+    # What was asked for may not work here: told is what computes.
+    assert model.engine.provider == "cpu"
+    settings = dict(asked[0]).get("OpenVINOExecutionProvider")
+    assert settings in (None, {"device_type": "CPU", "precision": "FP32", "num_of_threads": "3"})
+
+
+@pytest.mark.parametrize(
+    ("scores", "sentence"),
+    [
+        ([np.nan, np.nan], "none of the frame's 2 scores is a finite number: does the graph over"),
+        ([0.5, 7.25], r"gives a score of 7\.25; scores are 0 to 1: are these raw logits"),
+    ],
+)
+def test_scores_that_cannot_be_are_refused_at_load(
+    tmp_path: Path, scores: list[float], sentence: str
+) -> None:
+    graph = constant_graph(plain_outputs([[2, 1, 6, 5]] * 2, [1, 1], scores))
+    with pytest.raises(BundleError, match=sentence):
+        load_bundle(a_bundle(tmp_path, graph, a_spec()))
+
+
+def test_one_score_that_is_no_number_costs_its_box_alone(tmp_path: Path) -> None:
+    graph = constant_graph(plain_outputs([[2, 1, 6, 5]] * 2, [1, 2], [np.nan, 0.5]))
+    (prediction,) = load_bundle(a_bundle(tmp_path, graph, a_spec())).predict(grey())
+    assert [found.class_name for found in prediction.detections] == ["person"]
+
+
+def test_shapes_that_only_the_run_shows_are_refused_at_load(tmp_path: Path) -> None:
+    graph = constant_graph(
+        {"output0": np.zeros((1, 84, 9), np.float32)}, declared={"output0": (1, "a", "b")}
+    )
+    spec = a_spec(DecoderSpec("yolov8", 0.5, 0.45), labels=("car", "person"))
+    with pytest.raises(
+        BundleError, match=r"80 classes, .* 2 labels.*\[84, 9\] read as \(4 \+ classes, boxes\)"
+    ):
+        load_bundle(a_bundle(tmp_path, graph, spec))
+
+
+def test_an_output_that_is_no_tensor_of_numbers_is_refused(tmp_path: Path) -> None:
+    graph = constant_graph({**CAR, "labels": np.array([True])})
+    with pytest.raises(BundleError, match=r"output 'labels' is tensor\(bool\), not a tensor of n"):
+        load_bundle(a_bundle(tmp_path, graph, a_spec()))
+
+
+def test_boxes_that_do_not_go_with_their_scores_are_refused_at_load(tmp_path: Path) -> None:
+    graph = constant_graph(plain_outputs([[2, 1, 6, 5]], [1, 1], [0.5, 0.5]))
+    with pytest.raises(BundleError, match=r"must have shapes \(N, 4\), \(N,\), \(N,\)"):
+        load_bundle(a_bundle(tmp_path, graph, a_spec()))
+
+
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
@@ -200,6 +333,22 @@ def test_masks_of_the_canvas_come_at_source_size(tmp_path: Path) -> None:
         (
             a_spec(DecoderSpec("torchvision", 0.5, outputs={"box": "boxes"})),
             "reads boxes, labels, scores; model.json maps 'box'",
+        ),
+        (
+            a_spec(DecoderSpec("yolov8", 0.5, outputs={"output0": "boxes"})),
+            r"reads many boxes of one object: give decoder\.iou, such as 0\.45",
+        ),
+        (
+            a_spec(
+                DecoderSpec("class_ids", 0.5),
+                task=Task.SEMANTIC_SEGMENTATION,
+                labels=tuple(map(str, range(257))),
+            ),
+            "a class map has 256 classes at most, got 257",
+        ),
+        (
+            a_spec(DecoderSpec("yolo_end_to_end", 0.5, outputs={"output0": "boxes"})),
+            r"'boxes' has shape \[1, 4\]; decoder 'yolo_end_to_end' needs 2 axes \(boxes, 6\)",
         ),
         (
             a_spec(DecoderSpec("fastestdet", 0.5), task=Task.INSTANCE_SEGMENTATION),
