@@ -94,9 +94,7 @@ def run_container(video: Path) -> AttemptDocument:
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        return read_attempt(
-            tree.root / "processing" / "output" / "results" / tree.request.output.prefix
-        )
+        return read_attempt(tree.root / "processing" / "output" / tree.request.output.prefix)
 
 
 def first_frame_s(video: Path) -> float:

@@ -15,7 +15,7 @@ from contracts.env import (
     PROCESSING_RESULTS,
     PROCESSING_VIDEOS,
 )
-from contracts.keys import BUNDLE_FILE, REQUESTS_FILE, storable_fault
+from contracts.keys import BUNDLE_FILE, REQUESTS_FILE, RESULTS_PREFIX, storable_fault
 
 MAX_MESSAGE_BYTES = 1024
 """SageMaker keeps this much of output/message as the job's ExitMessage."""
@@ -85,12 +85,17 @@ class MlTree:
 
     def attempt_folder(self, prefix: str) -> Path:
         """
-        The folder of an attempt by its output prefix.
+        The folder of an attempt by its output prefix, of which the folder's place has the start.
 
         Raises:
             UnsafePathError: The prefix leads elsewhere.
         """
-        return safe_join(self.root / PROCESSING_RESULTS, prefix.removesuffix("/"))
+        if not prefix.startswith(RESULTS_PREFIX):
+            raise UnsafePathError(
+                f"an output prefix starts with {RESULTS_PREFIX!r}, got {prefix!r}"
+            )
+        below = prefix.removeprefix(RESULTS_PREFIX).removesuffix("/")
+        return safe_join(self.root / PROCESSING_RESULTS, below)
 
     def write_message(self, text: str) -> None:
         """Leave a message that SageMaker shows as the job's ExitMessage."""

@@ -40,6 +40,10 @@ class Tree:
     def results(self) -> Path:
         return self.root / "processing/output/results"
 
+    def attempt_folder(self, request: InferenceRequest) -> Path:
+        """Where the answer to a request lies: its output prefix, `results/` being the folder."""
+        return self.root / "processing/output" / request.output.prefix
+
     @property
     def message(self) -> str:
         return (self.root / "output/message").read_text(encoding="utf-8")
@@ -63,7 +67,7 @@ class Tree:
         resources = {"current_host": hosts[0], "hosts": list(hosts)}
         (self.root / "config/resourceconfig.json").write_text(json.dumps(resources))
         source = {"S3Uri": videos, "LocalPath": "/opt/ml/processing/input/videos"}
-        target = {"S3Uri": "s3://results/", "LocalPath": "/opt/ml/processing/output/results"}
+        target = {"S3Uri": "s3://results/results", "LocalPath": "/opt/ml/processing/output/results"}
         job = {
             "ProcessingInputs": [{"InputName": "videos", "S3Input": source}],
             "ProcessingOutputConfig": {"Outputs": [{"OutputName": "results", "S3Output": target}]},
@@ -71,7 +75,7 @@ class Tree:
         (self.root / "config/processingjobconfig.json").write_text(json.dumps(job))
 
     def attempt(self, request: InferenceRequest) -> AttemptDocument:
-        return read_attempt(self.results / request.output.prefix)
+        return read_attempt(self.attempt_folder(request))
 
     def attempts(self) -> list[AttemptDocument]:
         """Every attempt's document, in the order of their sources' keys."""

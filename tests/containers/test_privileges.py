@@ -116,7 +116,7 @@ def test_the_job_writes_into_roots_folders_as_an_ordinary_user(public_tree: Tree
     ended = run_entry_point(public_tree)
     assert ended.code == ExitCode.SUCCEEDED, ended
     assert [attempt.outcome for attempt in public_tree.attempts()] == [Outcome.REJECTED]
-    assert (public_tree.results / prefix).is_dir()
+    assert (public_tree.results.parent / prefix).is_dir()
     assert owners(public_tree.results) == owners(public_tree.root / "output") == {(NOBODY, NOBODY)}
     assert owners(public_tree.videos) == owners(public_tree.root / "config") == {(0, 0)}
 

@@ -57,7 +57,7 @@ def test_every_request_gets_its_own_frames_in_its_own_folder(tree: Tree) -> None
     assert run_here(tree) is ExitCode.SUCCEEDED
     for request, first in zip(requests, (10, 20, 30), strict=True):
         assert tree.attempt(request).answers(request)
-        lines = read_detections(tree.results / request.output.prefix / "detections.jsonl.gz")
+        lines = read_detections(tree.attempt_folder(request) / "detections.jsonl.gz")
         assert [line.detections[0].class_id for line in lines] == list(range(first, first + 4))
     assert not (tree.root / "output/message").exists()
 
@@ -77,7 +77,7 @@ def test_the_longest_part_of_the_key_wins(tree: Tree) -> None:
     request = video_request(tree, "a/clip.mp4", VideoSpec(frame_count=4))
     tree.ask(request)
     assert run_here(tree) is ExitCode.SUCCEEDED
-    lines = read_detections(tree.results / request.output.prefix / "detections.jsonl.gz")
+    lines = read_detections(tree.attempt_folder(request) / "detections.jsonl.gz")
     assert [line.detections[0].class_id for line in lines] == [0, 1, 2, 3]
 
 
@@ -136,7 +136,7 @@ def test_what_befalls_one_video_does_not_reach_the_others(tree: Tree, error: Exc
     tree.ask(*requests)
     assert run_here(tree, model=Failing()) is ExitCode.RETRYABLE
     assert [attempt.source.key for attempt in tree.attempts()] == ["a.mp4", "c.mp4"]
-    folder = tree.results / requests[1].output.prefix
+    folder = tree.attempt_folder(requests[1])
     assert [path for path in folder.rglob("*") if path.is_file()] == []
     assert tree.message.startswith("1 of 3 videos could not be processed")
     assert "b.mp4" in tree.message
@@ -146,7 +146,15 @@ def test_what_befalls_one_video_does_not_reach_the_others(tree: Tree, error: Exc
 
 @pytest.mark.parametrize(
     "prefix",
-    ["../outside/", "results/../../../outside/", "/outside/", "results//x/", "./", "a/link/x/"],
+    [
+        "../outside/",
+        "results/../../../outside/",
+        "/outside/",
+        "results//x/",
+        "./",
+        "results/a/link/x/",
+        "other/x/",
+    ],
 )
 def test_no_output_prefix_leads_out_of_the_results(tree: Tree, prefix: str) -> None:
     outside = tree.root / "elsewhere"

@@ -84,7 +84,7 @@ def test_two_versions_of_a_key_are_two_jobs_and_no_result_is_of_the_wrong_one(
         if job.state is JobState.REJECTED:
             assert job.code == RejectionCode.SOURCE_REPLACED
         else:
-            assert stage.result(job).counts.frames_decoded == frame_counts[str(version)]
+            assert stage.result(job).video.frame_count == frame_counts[str(version)]
     newest = list(frame_counts)[-1]
     assert jobs[newest].state is JobState.SUCCEEDED
 

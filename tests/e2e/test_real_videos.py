@@ -1,6 +1,5 @@
 """Real videos through the built-in model and a real detector; both are kept beside the checkout."""
 
-
 import pytest
 
 from cli.bundles import push_bundle

@@ -19,7 +19,14 @@ from contracts.env import (
     PROCESSING_VIDEOS,
     Names,
 )
-from contracts.keys import BUNDLE_FILE, MANIFEST_FILE, REQUESTS_FILE, bundle_key, job_files_prefix
+from contracts.keys import (
+    BUNDLE_FILE,
+    MANIFEST_FILE,
+    REQUESTS_FILE,
+    RESULTS_PREFIX,
+    bundle_key,
+    job_files_prefix,
+)
 from contracts.messages import InferenceRequest, InferenceRequests, Source
 from contracts.models import is_bundle
 from contracts.outcomes import ExitCode, RetryCode
@@ -141,7 +148,7 @@ def processing_job(
                 {
                     "OutputName": "results",
                     "S3Output": {
-                        "S3Uri": results,
+                        "S3Uri": results + RESULTS_PREFIX.removesuffix("/"),
                         "LocalPath": f"{ML_ROOT_DEFAULT}/{PROCESSING_RESULTS}",
                         "S3UploadMode": "Continuous",
                     },
