@@ -22,6 +22,8 @@ _FRAMES, _INSTANCES = 100, 20
 _JSON_FRAMES = 2
 """10 GB of text are not written to see how long they are: so many frames are, and multiplied."""
 _USUAL = "json floats"
+_HEADS = "json of heads"
+"""No masks of the frame yet: whoever reads them must paste them."""
 
 Found = list[tuple[NDArray[np.float32], Box]]
 """A frame's instances: what the mask head says of each, shape (28, 28), and its box."""
@@ -37,12 +39,12 @@ def masks(settings: Settings) -> Result:
     }
     measured = take_turns(turns, settings.repeats, settings.note)
     title = f"{frames} frames × {_INSTANCES} masks at {_SIDE}², one core"
-    result = compared("masks", title, measured, usual=_USUAL)
+    result = compared("masks", title, measured, usual=_USUAL, yardsticks=[_HEADS])
     sizes = {name: entry.runs[0]["size_bytes"] for name, entry in measured.items() if entry.runs}
     result.aims = {"share_of_usual_bytes": "≤ 0.01", "share_of_usual_time": "≤ 0.1"}
     result.figures |= {
         "size_mb": {name: round(size / 1e6, 3) for name, size in sizes.items()},
-        "share_of_usual_bytes": sizes[OURS] / sizes[_USUAL],
+        "share_of_usual_bytes": round(sizes[OURS] / sizes[_USUAL], 6),
         "share_of_usual_time": round((result.ours or 0) / result.peers[_USUAL], 5),
         "usual_measured_on_frames": _JSON_FRAMES,
     }
@@ -97,7 +99,6 @@ def _json_floats(found: Found) -> bytes:
 
 
 def _json_heads(found: Found) -> bytes:
-    """The head's 28×28 probabilities: whoever reads them must paste them."""
     return json.dumps([{"box": box, "mask": head.tolist()} for head, box in found]).encode()
 
 
@@ -124,7 +125,7 @@ def _coco_full_frame(found: Found) -> bytes:
 
 _PEERS: dict[str, Callable[[Found], bytes]] = {
     _USUAL: _json_floats,
-    "json of heads": _json_heads,
+    _HEADS: _json_heads,
     "packed bits, zlib": _packed_bits,
     "png": _png,
     "coco full frame": _coco_full_frame,

@@ -57,7 +57,7 @@ def _remark(name: str, result: Result) -> str:
     if name == result.usual:
         return "the usual way"
     if name in result.yardsticks:
-        return "gives no frames"
+        return "a yardstick"
     return "the best peer" if name == result.best_peer else ""
 
 

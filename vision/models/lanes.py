@@ -37,7 +37,10 @@ GUESSED_HORIZON = 0.5
 """Part of the height, until the vanishing point is known."""
 MIN_LENGTH = 0.03
 """Least height of a marking in the picture, in parts of the road's; less is noise."""
+MEETING = 0.04
+"""Part of the road's height below the vanishing point where markings run into one another."""
 MIN_ELONGATION = 3.0
+"""Least length over width; worn patches and reflectors are stouter."""
 AIM = 0.07
 """How far from the vanishing point, in parts of the width, a marking's line may pass."""
 
@@ -114,6 +117,8 @@ def _bright_bands(
 def _towards(bands: NDArray[np.uint8], point: Point) -> NDArray[np.bool_]:
     """Of the bands those that are even, long and thin, and aim at the vanishing point."""
     height, width = bands.shape
+    road = height - point[1]
+    bands[: max(0, round(point[1] + MEETING * road))] = 0
     count, marks, boxes, _ = cv2.connectedComponentsWithStats(bands, connectivity=8)
     rows, columns = np.nonzero(marks)
     of_mark = marks[rows, columns]
@@ -130,7 +135,7 @@ def _towards(bands: NDArray[np.uint8], point: Point) -> NDArray[np.bool_]:
     rise = boxes[:, cv2.CC_STAT_HEIGHT].astype(np.float64)
     mean_width, below = area / rise, y - point[1]
     kept = (
-        (rise >= max(3.0, MIN_LENGTH * (height - point[1])))
+        (rise >= max(3.0, MIN_LENGTH * road))
         & (below > 0)
         & (abs(x - lean * below - point[0]) < AIM * width)
         & (mean_width <= np.maximum(3.0, BAND_PER_ROW * below))

@@ -53,7 +53,7 @@ def a_road(
         for y in range(int(top) + 2, height):
             below = y - top
             # Dashes are even on the road, where distance is one over rows below the horizon.
-            if dashed and int(6 * height / (below + 5)) % 2:
+            if dashed and int(2 * height / (below + 5)) % 2:
                 continue
             center, half = middle + place * below * 16 / 9, 0.05 * below + 0.5
             line[y, max(0, round(center - half)) : max(0, round(center + half))] = 1
