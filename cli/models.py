@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Json, Stage
+from cli.options import Command, Group, Json, Stage
 from cli.output import print_json
 
-app = typer.Typer(help="Model bundles of a stage.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Model bundles of a stage.", no_args_is_help=True)
 
 
 @app.callback()
@@ -16,7 +16,7 @@ def model() -> None:
     """Model bundles of a stage."""
 
 
-@app.command()
+@app.command(cls=Command)
 def push(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A model.tar.gz.")],
     stage: Stage = "local",
