@@ -226,6 +226,13 @@ def test_a_stage_whose_settings_are_known_refuses_what_it_does_not_offer(stage: 
         ask(None, "index_api", stage.settings)
 
 
+def test_selections_that_no_stage_can_offer_yet_are_not_advised(stage: Stage) -> None:
+    with pytest.raises(UserError, match="known are") as refused:
+        ask(None, "sometimes", stage.settings)
+
+    assert "index_api" not in refused.value.what
+
+
 def test_a_selection_too_long_for_metadata_is_refused(stage: Stage) -> None:
     many = "indices=" + ",".join(map(str, range(1000)))
 
@@ -304,7 +311,7 @@ def test_waiting_ends_at_its_time_limit(stage: Stage, commands: Commands, tmp_pa
 def test_a_file_that_was_there_already_is_said_to_have_been(
     stage: Stage, commands: Commands, tmp_path: Path, wait: tuple[str, ...]
 ) -> None:
-    submit = ("submit", a_file(tmp_path / "a.mp4"), "--stage", "dev", *wait)
+    submit: tuple[str | Path, ...] = ("submit", a_file(tmp_path / "a.mp4"), "--stage", "dev", *wait)
 
     first, second = commands(*submit), commands(*submit)
 
