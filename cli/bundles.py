@@ -37,7 +37,7 @@ def load_bundle_file(path: Path) -> "VisionModel":
     except BundleError as error:
         raise UserError(
             f"{path} is no model bundle that can be used: {error}.",
-            remedy="A bundle is a .tar.gz of model.onnx and model.json; see docs/architecture.md.",
+            remedy="A bundle is a .tar.gz of model.onnx and model.json; see docs/models.md.",
             code=Exit.USAGE,
         ) from None
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.output import program
+
 MIN_PYTHON = (3, 11)
 _CODECS = ("h264", "hevc", "mpeg4", "vp9", "av1")
 _PROGRAM_TIMEOUT_S = 20
@@ -105,7 +107,7 @@ def _cdk() -> Check:
 
     script = REPOSITORY / "node_modules" / "aws-cdk" / "bin" / "cdk"
     if not script.exists():
-        return Check("CDK CLI", "not installed", "`framewright up` installs it.")
+        return Check("CDK CLI", "not installed", f"`{program()} up` installs it.")
     return Check("CDK CLI", _version(find_node(), str(script)))
 
 
@@ -115,7 +117,7 @@ def _ministack() -> Check:
 
     python = REPOSITORY / MINISTACK_ENVIRONMENT / "bin" / "python"
     if not python.exists():
-        remedy = "`framewright up` installs it."
+        remedy = f"`{program()} up` installs it."
         return Check("MiniStack", "not installed", remedy)
     code = "from importlib.metadata import version; print(version('ministack'))"
     return Check("MiniStack", f"{_version(python, '-c', code)} in {_shown(python.parent.parent)}")
@@ -140,7 +142,7 @@ def _ports() -> Iterator[Check]:
     status = cloud.status()
     if status.is_up:
         stale = "" if status.is_current else ", its stacks are older than the sources"
-        remedy = None if status.is_current else "`framewright up` deploys them again."
+        remedy = None if status.is_current else f"`{program()} up` deploys them again."
         yield Check("Embedded cloud", f"up at {status.endpoint_url}{stale}", remedy)
         return
     port = cloud.config.port

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import Json
-from cli.output import messages, print_json
+from cli.output import messages, print_json, program
 
 if TYPE_CHECKING:
     from local.cloud import EmbeddedCloud
@@ -34,8 +34,8 @@ def up(port: Port = None, as_json: Json = False) -> None:
         print_json({"running": True, "up_s": round(seconds, 3), **cloud.environment()})
         return
     typer.echo(f"The embedded cloud is up ({seconds:.1f} s).")
-    typer.echo("  framewright submit VIDEO --wait    process a video")
-    typer.echo("  framewright down                   stop it; its data go with it")
+    typer.echo(f"  {program()} submit VIDEO --wait    process a video")
+    typer.echo(f"  {program()} down                   stop it; its data go with it")
 
 
 def down(as_json: Json = False) -> None:

@@ -3,6 +3,7 @@
 import errno
 from enum import IntEnum
 
+from cli.output import program
 from contracts.outcomes import ExitCode
 
 
@@ -51,7 +52,7 @@ def explain(error: Exception) -> UserError | None:
     from local.config import EmbeddedCloudError
 
     if isinstance(error, EmbeddedCloudError):
-        return UserError(str(error), remedy="`framewright doctor` checks what the cloud needs.")
+        return UserError(str(error), remedy=f"`{program()} doctor` checks what the cloud needs.")
     return _explain_aws(error)
 
 
@@ -77,7 +78,7 @@ def _explain_aws(error: Exception) -> UserError | None:
     if isinstance(error, exceptions.EndpointConnectionError | exceptions.HTTPClientError):
         return UserError(
             f"The service cannot be reached: {error}.",
-            remedy="For the local stage run `framewright up`; for others check the network.",
+            remedy=f"For the local stage run `{program()} up`; for others check the network.",
         )
     if isinstance(error, _credential_errors()):
         return _no_credentials(f"There are no AWS credentials to use: {error}.")
@@ -104,7 +105,7 @@ def _explain_answer(error: Exception) -> UserError:
     if code in ("NoSuchBucket", "ResourceNotFoundException"):
         return UserError(
             f"The stage is not deployed here: {asked} found nothing ({text}).",
-            remedy="Check --stage, account and region; the local stage needs `framewright up`.",
+            remedy=f"Check --stage, account and region; the local stage needs `{program()} up`.",
         )
     if code.startswith(("ExpiredToken", "InvalidClientToken", "UnrecognizedClient")) or code in (
         "InvalidAccessKeyId",

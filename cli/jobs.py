@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from cli.errors import Exit, UserError
-from cli.output import SHOWN_ID_DIGITS
+from cli.output import SHOWN_ID_DIGITS, counted, program
 from cli.sending import Submitted
 from contracts.keys import is_job_id
 from contracts.messages import Source
@@ -16,7 +16,8 @@ from lambdas.common.ledger import JobRecord, Ledger
 RECENT_PER_PARTITION = 50
 """The ledger's index has eight partitions for each state: at least this many of the latest."""
 
-_ID_PREFIX = re.compile(r"[0-9a-f]{6,31}")
+MIN_ID_DIGITS = 6
+_ID_PREFIX = re.compile(r"[0-9a-f]{1,31}")
 _SEARCH_EVERY = 10
 """Polls between two searches for a job whose id is not known: they read the whole recent ledger."""
 
@@ -50,7 +51,8 @@ def find_job(ledger: Ledger, text: str) -> JobRecord:
             raise _no_job(f"The ledger has no job {text}.")
         return record
     jobs = recent_jobs(ledger)
-    if _ID_PREFIX.fullmatch(text):
+    is_prefix = _ID_PREFIX.fullmatch(text) is not None
+    if is_prefix and len(text) >= MIN_ID_DIGITS:
         matches = [job for job in jobs if job.job_id.startswith(text)]
         if len(matches) > 1:
             ids = ", ".join(job.job_id for job in matches[:5])
@@ -63,7 +65,14 @@ def find_job(ledger: Ledger, text: str) -> JobRecord:
             return matches[0]
     named = [job for job in jobs if _is_named(job.source, text)]
     if not named:
-        raise _no_job(f"None of the {len(jobs)} latest jobs is named {text!r}.")
+        if is_prefix and len(text) < MIN_ID_DIGITS:
+            raise UserError(
+                f"No video is named {text!r}, and the beginning of a job's id takes at least "
+                f"{MIN_ID_DIGITS} digits; these are {len(text)}.",
+                remedy=f"`{program()} status` lists jobs with {SHOWN_ID_DIGITS} digits of it.",
+                code=Exit.USAGE,
+            )
+        raise _no_job(f"None of the {counted(len(jobs), 'latest job')} is named {text!r}.")
     return max(named, key=lambda job: job.created_at)
 
 
@@ -131,6 +140,6 @@ def _is_named(source: Source, text: str) -> bool:
 def _no_job(what: str) -> UserError:
     return UserError(
         what,
-        remedy=f"`framewright status` lists the latest jobs; an older one needs its full id "
+        remedy=f"`{program()} status` lists the latest jobs; an older one needs its full id "
         f"(32 hex digits, not {SHOWN_ID_DIGITS}).",
     )

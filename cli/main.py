@@ -7,18 +7,18 @@ completion answer at once.
 
 import sys
 import traceback
-from typing import Any
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from cli import cloud, demo, doctor, models, results, run, status, submit
 from cli.errors import EXIT_CODES, Exit, UserError, explain
+from cli.options import Command, Group
 
 _TYPER_USAGE_EXIT_CODE = 2
 
 
-class CommandGroup(TyperGroup):
+class CommandGroup(Group):
     """Turns what a user can put right into sentences, and every way to end into our exit codes."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -50,17 +50,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo.demo)
-app.command("run")(run.run)
-app.command("merge")(run.merge)
-app.command("up")(cloud.up)
-app.command("down")(cloud.down)
-app.command("submit")(submit.submit)
-app.command("status")(status.status)
-app.command("watch")(status.watch)
-app.command("results")(results.results)
-app.command("doctor")(doctor.doctor)
+app.command("demo", cls=Command)(demo.demo)
+app.command("run", cls=Command)(run.run)
+app.command("merge", cls=Command)(run.merge)
+app.command("up", cls=Command)(cloud.up)
+app.command("down", cls=Command)(cloud.down)
+app.command("submit", cls=Command)(submit.submit)
+app.command("status", cls=Command)(status.status)
+app.command("watch", cls=Command)(status.watch)
+app.command("results", cls=Command)(results.results)
+app.command("doctor", cls=Command)(doctor.doctor)
 app.add_typer(models.app, name="model")
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=lambda asked: _show_version() if asked else None,
+            help="Show the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
 
 
 def main() -> None:
@@ -70,6 +85,13 @@ def main() -> None:
     except Exception:  # noqa: BLE001  # the outermost frame: a fault of ours gets its exit code
         traceback.print_exc()
         sys.exit(Exit.CRASHED)
+
+
+def _show_version() -> None:
+    from importlib.metadata import version
+
+    typer.echo(f"framewright {version('framewright')}")
+    raise typer.Exit
 
 
 def _with_our_code(error: typer.TyperException) -> typer.TyperException:

@@ -1,8 +1,12 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how all of them are shown."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+
+JOB_NAME_HELP = "A job's id or its beginning (6 hex digits or more), or a file name, key or S3 URI."
+SELECT_HELP = "every_seconds=0.5, every_nth=30, key_frames, indices=0,25,50 or all."
 
 Stage = Annotated[
     str, typer.Option("--stage", metavar="NAME", help="local, or a stage deployed to AWS.")
@@ -18,7 +22,8 @@ Model = Annotated[
     typer.Option(
         "--model",
         metavar="NAME|FILE",
-        help="builtin:people, an alias of the stage, or a model.tar.gz.",
+        help="A built-in such as builtin:people, an alias of the stage, bundle:<SHA-256>, "
+        "or a model.tar.gz.",
         show_default=False,
     ),
 ]
@@ -27,7 +32,29 @@ Select = Annotated[
     typer.Option(
         "--select",
         metavar="FRAMES",
-        help="every_seconds=0.5, every_nth=30, key_frames, indices=0,25,50 or all.",
+        help=SELECT_HELP,
         show_default=False,
     ),
 ]
+
+
+class Command(TyperCommand):
+    """A command whose flags are not shown to take a value."""
+
+    def get_params(self, ctx: Any) -> Any:
+        return _bare_flags(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """A group of commands whose own flags are not shown to take a value."""
+
+    def get_params(self, ctx: Any) -> Any:
+        return _bare_flags(super().get_params(ctx))
+
+
+def _bare_flags(params: Any) -> Any:
+    """The same options, without the `<bool>` that Typer shows for flags."""
+    for param in params:
+        if getattr(param, "is_bool_flag", False):
+            param.metavar = ""
+    return params

@@ -1,8 +1,12 @@
 """How results are shown: results on standard output, progress and errors on standard error."""
 
 import json
+import os
+import shlex
+import shutil
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,7 +15,7 @@ from contracts.documents import to_dict
 from contracts.outcomes import JobState
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.text import Text
 
     from lambdas.common.ledger import JobRecord
@@ -20,6 +24,7 @@ SHOWN_ID_DIGITS = 12
 """Enough to name a job among millions; any unambiguous beginning is taken."""
 
 PIPE_WIDTH = 240
+_PROGRAM = "framewright"
 
 _STATE_STYLES = {
     JobState.RECEIVED: "cyan",
@@ -48,6 +53,40 @@ def messages() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def show(result: "RenderableType") -> None:
+    """Print a table or a story; in a pipe without the spaces that fill its lines."""
+    console = output()
+    if console.is_terminal:
+        console.print(result)
+        return
+    with console.capture() as captured:
+        console.print(result)
+    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def program() -> str:
+    """What to type to run this program again from here: its name, or its path where need be."""
+    called = Path(sys.argv[0])
+    if called.name != _PROGRAM or not called.exists():
+        return _PROGRAM
+    found = shutil.which(_PROGRAM)
+    if found is not None and called.samefile(found):
+        return _PROGRAM
+    path = min(os.path.relpath(called), str(called.absolute()), key=len)
+    return shlex.quote(path if os.sep in path else f"./{path}")
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things, such as `1 file` or `2 files`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def sentence(text: str) -> str:
+    """An error's text as a sentence; names such as `every_nth` stay as they are written."""
+    first = text.partition(" ")[0]
+    return f"{text if '_' in first else text[:1].upper() + text[1:]}."
 
 
 def print_json(value: Any) -> None:

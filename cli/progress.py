@@ -1,9 +1,10 @@
 """Bars and tables that move while something is under way."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import typer
 from rich.live import Live
 from rich.progress import (
     BarColumn,
@@ -17,7 +18,7 @@ from rich.progress import (
 from rich.table import Table
 
 from cli.jobs import follow
-from cli.output import messages, seconds_between, shown_id, shown_state
+from cli.output import messages, seconds_between, shown_clock, shown_id, shown_state
 from cli.sending import Submitted
 from cli.uploads import Upload
 
@@ -79,13 +80,34 @@ def follow_shown(
     interval_s: float,
     time_limit_s: float | None = None,
 ) -> "list[JobRecord | None]":
-    """Follow jobs until they have ended or time is up, showing how each stands."""
+    """
+    Follow jobs until they have ended or time is up, showing how each stands.
+
+    On a terminal a table moves; elsewhere each change of a job's state is a line.
+    """
     records: list[JobRecord | None] = [None] * len(submitted)
     snapshots = follow(ledger, submitted, interval_s=interval_s, time_limit_s=time_limit_s)
-    with Live(console=messages(), transient=True) as live:
+    console = messages()
+    if not console.is_terminal:
+        return _print_changes(submitted, snapshots, records)
+    with Live(console=console, transient=True) as live:
         for records in snapshots:
             live.update(_jobs_table(submitted, records))
     return records
+
+
+def _print_changes(
+    submitted: Sequence[Submitted],
+    snapshots: "Iterable[list[JobRecord | None]]",
+    before: "list[JobRecord | None]",
+) -> "list[JobRecord | None]":
+    for records in snapshots:
+        for upload, old, new in zip(submitted, before, records, strict=True):
+            if new and (old is None or (old.state, old.attempt) != (new.state, new.attempt)):
+                line = f"{shown_clock(new.updated_at)}  {new.state:10}  {shown_id(new.job_id)}"
+                typer.echo(f"{line}  {upload.source.key}  attempt {new.attempt}", err=True)
+        before = records
+    return before
 
 
 def _jobs_table(submitted: Sequence[Submitted], records: "Sequence[JobRecord | None]") -> Table:

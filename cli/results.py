@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.errors import Exit, UserError
-from cli.options import Json, Stage
-from cli.output import messages, output, print_json, shown_id, shown_size
+from cli.options import JOB_NAME_HELP, Json, Stage
+from cli.output import counted, messages, print_json, program, show, shown_id, shown_size
 from contracts.documents import to_dict
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 JobName = Annotated[
     str,
-    typer.Argument(metavar="JOB", help="A job id or its beginning, or a file name, key or S3 URI."),
+    typer.Argument(metavar="JOB", help=JOB_NAME_HELP),
 ]
 Folder = Annotated[
     Path | None,
@@ -39,7 +39,7 @@ def results(job: JobName, to: Folder = None, stage: Stage = "local", as_json: Js
         raise _not_committed(record)
     folder = None
     if to is not None:
-        with messages().status(f"Downloading {len(document.files)} files"):
+        with messages().status(f"Downloading {counted(len(document.files), 'file')}"):
             folder = fetch_results(document, s3=opened.s3, to=to)
     if as_json:
         extra: dict[str, Any] = {"folder": str(folder)} if folder else {}
@@ -55,10 +55,12 @@ def _show(document: "ResultDocument", folder: Path | None) -> None:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     video, counts = document.video, document.counts
+    objects = counted(counts.detections, "object")
+    found = f"{objects} in {counted(counts.frames_processed, 'frame')}"
     length = f", {video.duration_s:.1f} s" if video.duration_s is not None else ""
     table.add_row("Video", f"{document.source.key}: {video.width}×{video.height}{length}")
     table.add_row("Model", f"{document.model.name}, {document.selection}")
-    table.add_row("Found", f"{counts.detections} objects in {counts.frames_processed} frames")
+    table.add_row("Found", found)
     table.add_row("Took", f"{document.timings_s.get('total', 0):.1f} s, attempt {document.attempt}")
     for warning in document.warnings:
         table.add_row("Warning", f"{warning.code}: {warning.message}")
@@ -66,10 +68,10 @@ def _show(document: "ResultDocument", folder: Path | None) -> None:
         table.add_row("File", f"{file.name} ({shown_size(file.size_bytes)})")
     where = f"s3://{document.bucket}/{document.prefix}"
     table.add_row("Where", f"{folder}, every file as its SHA-256 says" if folder else where)
-    output().print(table)
+    show(table)
     if folder is None:
         messages().print(
-            f"Download them with: framewright results {shown_id(document.job_id)} --to DIR"
+            f"Download them with: {program()} results {shown_id(document.job_id)} --to DIR"
         )
 
 
@@ -78,12 +80,12 @@ def _not_committed(record: "JobRecord") -> UserError:
     if not record.state.is_terminal:
         return UserError(
             f"Job {name} has no results yet: it is {record.state}, attempt {record.attempt}.",
-            remedy="Wait with `framewright watch --until-done`.",
+            remedy=f"Wait with `{program()} watch --until-done`.",
             code=Exit.UNFINISHED,
         )
     rejected = record.state == "REJECTED"
     return UserError(
         f"Job {name} has no results: it is {record.state}, {record.code}: {record.message}",
-        remedy=f"`framewright status {name}` tells its story.",
+        remedy=f"`{program()} status {name}` tells its story.",
         code=Exit.REJECTED if rejected else Exit.UNFINISHED,
     )

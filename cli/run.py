@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.errors import Exit, UserError
-from cli.options import Json, Model, Select
-from cli.output import messages, print_json, shown_size
+from cli.options import SELECT_HELP, Json
+from cli.output import counted, messages, print_json, program, sentence, shown_size
 from contracts.documents import to_dict
 from contracts.keys import attempt_folder, storable_fault
 from contracts.messages import InferenceRequest, Source, inference_request
@@ -27,13 +27,20 @@ Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")]
 Folder = Annotated[Path, typer.Option("--to", metavar="DIR", help="Where the results go.")]
 Part = Annotated[
     str | None,
-    typer.Option(
-        "--shard", metavar="I/N", help="Only part I of N, counted from 0; see `framewright merge`."
-    ),
+    typer.Option("--shard", metavar="I/N", help="Only part I of N, counted from 0; see `merge`."),
 ]
 Shards = Annotated[
     list[Path], typer.Argument(metavar="SHARD...", help="The folders of all shards of a video.")
 ]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME|FILE",
+        help="A built-in such as builtin:people, or a model.tar.gz.",
+    ),
+]
+Select = Annotated[str, typer.Option("--select", metavar="FRAMES", help=SELECT_HELP)]
 Render = Annotated[
     bool, typer.Option("--render", help="Also write an annotated picture and video.")
 ]
@@ -51,13 +58,12 @@ def run(
     """Process a video here, without any cloud; the files are those of a job's attempt."""
     from cli.fetch import job_folder
 
-    if not video.is_file():
-        raise UserError(f"There is no file {video}.", remedy="Check the path.", code=Exit.USAGE)
+    check_video(video)
     if fault := storable_fault(video.name):
         what = f"{str(video)!r} cannot name its results: {fault}."
         raise UserError(what, remedy="Rename the file.", code=Exit.USAGE)
-    loaded = _load(model or "builtin:people")
-    request = _request(video, loaded, select or "every_seconds=1")
+    loaded = _load(model)
+    request = _request(video, loaded, select)
     folder = job_folder(to, video.name, request.job_id) / attempt_folder(1)
     part = _part(shard)
     if part is not None:
@@ -91,6 +97,23 @@ def merge(shards: Shards, to: Folder, as_json: Json = False) -> None:
     raise typer.Exit(Exit.OK if document.outcome is Outcome.SUCCEEDED else Exit.REJECTED)
 
 
+def check_video(video: Path) -> None:
+    """
+    Check that there is a file to process.
+
+    Raises:
+        UserError: There is none, or it is a folder.
+    """
+    if video.is_dir():
+        raise UserError(
+            f"{video} is a folder; one video is processed at a time here.",
+            remedy=f"Name a file in it, or submit the folder with `{program()} submit`.",
+            code=Exit.USAGE,
+        )
+    if not video.is_file():
+        raise UserError(f"There is no file {video}.", remedy="Check the path.", code=Exit.USAGE)
+
+
 def _load(model: str) -> "VisionModel":
     from cli.bundles import is_bundle_path, load_bundle_file
     from contracts.models import is_bundle, resolve_model
@@ -121,7 +144,7 @@ def _request(video: Path, model: "VisionModel", select: str) -> InferenceRequest
             results_bucket=LOCAL_BUCKET,
         )
     except ValueError as error:
-        raise _wrong(f"{error}", "See `framewright run --help` for --select.") from None
+        raise _wrong(f"{error}", f"See `{program()} run --help` for --select.") from None
 
 
 def _part(shard: str | None) -> "Shard | None":
@@ -160,7 +183,7 @@ def _show(document: "AttemptDocument", folder: Path, pictures: list[Path]) -> No
         return
     counts = document.counts
     typer.echo(
-        f"{counts.detections} objects in {counts.frames_processed} frames, "
+        f"{counted(counts.detections, 'object')} in {counted(counts.frames_processed, 'frame')}, "
         f"{document.timings_s['total']:.1f} s, "
         f"at most {shown_size(document.peak_memory_bytes)} of memory"
     )
@@ -176,7 +199,7 @@ def _md5() -> "hashlib._Hash":
 
 
 def _wrong(what: str, remedy: str) -> UserError:
-    return UserError(f"{what[:1].upper()}{what[1:]}.", remedy=remedy, code=Exit.USAGE)
+    return UserError(sentence(what), remedy=remedy, code=Exit.USAGE)
 
 
 def _render(video: Path, selection: Selection, folder: Path) -> list[Path]:

@@ -16,7 +16,18 @@ from cli.cloud import bring_up
 from cli.errors import Exit, UserError
 from cli.fetch import fetch_results
 from cli.jobs import exit_code, follow
-from cli.output import messages, output, seconds_between, shown_clock, shown_id, shown_state
+from cli.output import (
+    counted,
+    messages,
+    output,
+    program,
+    seconds_between,
+    show,
+    shown_clock,
+    shown_id,
+    shown_state,
+)
+from cli.run import check_video
 from cli.sending import Submitted
 from cli.stage import LOCAL, Stage, open_stage
 from cli.submit import ask_for, send
@@ -73,17 +84,17 @@ class Showing:
         say()
         if stays_up and self._job is not None:
             say("The embedded cloud is still up. Try")
-            say(f"  framewright status {shown_id(self._job.job_id)}")
-            say("  framewright submit YOUR_VIDEO.mp4 --wait")
-            say("  framewright down            to stop it")
+            say(f"  {program()} status {shown_id(self._job.job_id)}")
+            say(f"  {program()} submit YOUR_VIDEO.mp4 --wait")
+            say(f"  {program()} down            to stop it")
         else:
             say("The embedded cloud is down again, nothing is left running. Try")
-            say("  framewright demo --video YOUR_VIDEO.mp4")
-            say("  framewright demo --keep     to look around in it afterwards")
+            say(f"  {program()} demo --video YOUR_VIDEO.mp4")
+            say(f"  {program()} demo --keep     to look around in it afterwards")
 
     def _folder(self, video: Path | None) -> Path:
-        if video is not None and not video.is_file():
-            raise UserError(f"There is no file {video}.", remedy="Check the path.", code=Exit.USAGE)
+        if video is not None:
+            check_video(video)
         folder = self._cloud.config.root / "demo" / (video.stem if video else "street")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -119,10 +130,10 @@ class Showing:
                     break
                 history = job.history if job else ()
                 for step in history[shown:]:
-                    state = shown_state(step.state)
-                    state.pad_right(STATE_WIDTH - len(state))
-                    note = step.note or ""
-                    self._console.print(shown_clock(step.at), state, note, sep="  ")
+                    line = Text.assemble(shown_clock(step.at), "  ", shown_state(step.state))
+                    if step.note:
+                        line.append(" " * (STATE_WIDTH - len(step.state)) + f"  {step.note}")
+                    self._console.print(line)
                 shown = len(history)
         if job is None:
             raise UserError(
@@ -150,17 +161,18 @@ class Showing:
         self, document: ResultDocument, attempt: Path, drawn: Annotated, truth: Path | None
     ) -> None:
         counts = document.counts
-        found = f"{counts.detections} objects in {counts.frames_processed} frames"
+        objects = counted(counts.detections, "object")
+        found = f"{objects} in {counted(counts.frames_processed, 'frame')}"
         lines = {"Found": f"{found} with {document.model.name}"}
         if truth is not None:
             known = {frame.frame_index: frame for frame in read_truth(truth)}
             agreed = agreement(read_detections(attempt / DETECTIONS_FILE), known)
             lines["Truth"] = (
                 f"precision {agreed.precision:.2f}, recall {agreed.recall:.2f} ({agreed.hits} "
-                f"people found, {agreed.misses} missed, {agreed.false_alarms} false alarms)"
+                f"found, {agreed.misses} missed, {counted(agreed.false_alarms, 'false alarm')})"
             )
         lines |= {
-            "Results": _shown(attempt),
+            "Results": _shown(attempt.parent),
             "Picture": _shown(drawn.picture),
             "Video": _shown(drawn.video),
         }
@@ -180,7 +192,7 @@ class Showing:
                 table.add_row("  the container's own work", f"{worked:.1f} s")
                 table.add_row("  overhead", f"{seconds - worked:.1f} s")
         self._console.print()
-        self._console.print(table)
+        show(table)
 
     @contextmanager
     def _part(self, name: str) -> Iterator[None]:

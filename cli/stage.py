@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.errors import Exit, UserError
+from cli.output import program
 from contracts.documents import from_dict
 from contracts.env import Names, check_stage
 from contracts.pipeline import PipelineSettings
@@ -94,7 +95,7 @@ def _open_local() -> Stage:
     if not cloud.status().is_up:
         raise UserError(
             "The embedded cloud is not running, so there is no local stage.",
-            remedy="Run `framewright up`, or name a deployed stage with --stage.",
+            remedy=f"Run `{program()} up`, or name a deployed stage with --stage.",
         )
     return Stage(
         names=Names(LOCAL, ACCOUNT, REGION),

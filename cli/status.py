@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Json, Stage, TimeLimit
-from cli.output import output, plain_record, print_json
+from cli.options import JOB_NAME_HELP, Json, Stage, TimeLimit
+from cli.output import output, plain_record, print_json, program, show
 
 if TYPE_CHECKING:
     from lambdas.common.ledger import JobRecord
@@ -17,7 +17,7 @@ JobName = Annotated[
     str | None,
     typer.Argument(
         metavar="[JOB]",
-        help="A job id or its beginning (6 digits or more), or a file name, key or S3 URI.",
+        help=JOB_NAME_HELP,
         show_default=False,
     ),
 ]
@@ -41,15 +41,15 @@ def status(
             shown = [plain_record(found) for found in jobs[:limit]]
             print_json({"counts": counts, "jobs": shown})
         elif jobs:
-            output().print(jobs_table(jobs, limit=limit))
+            show(jobs_table(jobs, limit=limit))
         else:
-            typer.echo("There are no jobs yet. Make one with: framewright submit VIDEO")
+            typer.echo(f"There are no jobs yet. Make one with: {program()} submit VIDEO")
         return
     found = find_job(opened.ledger, job)
     if as_json:
         print_json(plain_record(found))
     else:
-        output().print(job_story(found, results_bucket=opened.names.results_bucket))
+        show(job_story(found, results_bucket=opened.names.results_bucket))
 
 
 def watch(
@@ -70,20 +70,21 @@ def watch(
     deadline = None if timeout is None else time.monotonic() + timeout
     printed: list[JobRecord] = []
     console = output()
-    with Live(console=console, auto_refresh=False, transient=as_json) as live:
+    moves = console.is_terminal and not as_json
+    with Live(console=console, auto_refresh=False, transient=not moves) as live:
         while True:
             jobs = recent_jobs(opened.ledger)
             if as_json:
                 printed = _print_changes(jobs, printed)
-            else:
+            elif moves:
                 live.update(jobs_table(jobs, limit=limit), refresh=True)
             if until_done and all(found.state.is_terminal for found in jobs):
                 break
             if deadline is not None and time.monotonic() >= deadline:
                 break
             time.sleep(max(1.0, opened.poll_interval_s))
-    if not (as_json or console.is_terminal):
-        console.print()  # Live ends its one picture in a pipe without a new line.
+    if not (as_json or moves):
+        show(jobs_table(jobs, limit=limit))
     raise typer.Exit(exit_code(jobs) if until_done else 0)
 
 

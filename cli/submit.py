@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.options import Json, Model, Select, Stage, TimeLimit, Wait
-from cli.output import messages, plain_record, print_json
+from cli.output import counted, messages, plain_record, print_json, program
 
 if TYPE_CHECKING:
     from cli.sending import Submitted
@@ -37,7 +37,8 @@ def submit(
     """
     Upload videos to a stage, which makes a job of each.
 
-    A file that is there already, asking for the same model and frames, keeps its job.
+    Where the latest version under a file's key has the same content, and asked for the same model
+    and frames in the same words, nothing is sent and its job is kept. Older versions do not count.
     """
     from cli.stage import open_stage
     from cli.uploads import find_uploads
@@ -76,7 +77,7 @@ def send(
     from cli.progress import byte_bar
     from cli.sending import upload_all
 
-    with byte_bar(messages(), f"Uploading {_counted(len(uploads), 'file')}", uploads) as sent:
+    with byte_bar(messages(), f"Uploading {counted(len(uploads), 'file')}", uploads) as sent:
         return upload_all(
             uploads,
             s3=stage.s3,
@@ -92,10 +93,10 @@ def _report(submitted: "Sequence[Submitted]", stage: str, *, as_json: bool) -> N
         print_json([_plain(upload) for upload in submitted])
         return
     for upload in submitted:
-        note = "  (was there already; --again makes a new job)" if upload.was_there else ""
-        typer.echo(f"{upload.job_id or '(id not known yet)':32}  {upload.source.key}{note}")
+        job_id = upload.job_id or "(id not known yet)"
+        typer.echo(f"{job_id:32}  {upload.source.key}{_note(upload)}")
     option = "" if stage == "local" else f" --stage {stage}"
-    typer.echo(f"Follow with: framewright watch{option} --until-done", err=True)
+    typer.echo(f"Follow with: {program()} watch{option} --until-done", err=True)
 
 
 def _report_ended(
@@ -109,7 +110,11 @@ def _report_ended(
         job_id = record.job_id if record else upload.job_id or "(id not known yet)"
         state = record.state if record else "UPLOADED"
         why = f"  {record.code}: {record.message}" if record and record.code else ""
-        typer.echo(f"{job_id:32}  {state:10}  {upload.source.key}{why}")
+        typer.echo(f"{job_id:32}  {state:10}  {upload.source.key}{why}{_note(upload)}")
+
+
+def _note(upload: "Submitted") -> str:
+    return "  (was there already; --again makes a new job)" if upload.was_there else ""
 
 
 def _plain(upload: "Submitted") -> dict[str, Any]:
@@ -122,7 +127,3 @@ def _plain(upload: "Submitted") -> dict[str, Any]:
         "version_id": source.version_id,
         "was_there": upload.was_there,
     }
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cli.jobs import RECENT_PER_PARTITION
 from cli.output import (
+    program,
     seconds_between,
     shown_age,
     shown_clock,
@@ -60,7 +61,7 @@ def job_story(job: JobRecord, *, results_bucket: str) -> RenderableType:
         rows["Why"] = f"{job.code}: {job.message}"
     if job.result_key:
         rows["Results"] = f"s3://{results_bucket}/{job.result_key}"
-        rows["Download"] = f"framewright results {shown_id(job.job_id)} --to DIR"
+        rows["Download"] = f"{program()} results {shown_id(job.job_id)} --to DIR"
     for name, value in rows.items():
         facts.add_row(name, value)
     return Group(facts, Text(), _history(job))

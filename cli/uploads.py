@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.errors import Exit, UserError
+from cli.output import program, sentence
 from contracts.keys import MAX_KEY_BYTES, storable_fault
 from contracts.messages import (
     METADATA_MODEL,
@@ -61,8 +62,10 @@ def find_uploads(paths: Iterable[Path], prefix: str) -> list[Upload]:
     The videos in files and folders; a folder's keep their place below the folder's name.
 
     Raises:
-        UserError: A path does not exist or holds no video, or two files would take one key.
+        UserError: A path does not exist or holds no video, two files would take one key, or the
+            prefix does not end with a slash.
     """
+    _check_prefix(prefix)
     uploads: dict[str, Upload] = {}
     for path in paths:
         for file, name in _videos(path):
@@ -92,8 +95,8 @@ def ask(model: str | None, selection: str | None, settings: PipelineSettings | N
         asked = Asked(model, str(chosen) if selection and chosen else None, digest)
     except ValueError as error:
         raise UserError(
-            f"{str(error)[:1].upper()}{str(error)[1:]}.",
-            remedy="See `framewright submit --help` for --model and --select.",
+            sentence(str(error)),
+            remedy=f"See `{program()} submit --help` for --model and --select.",
             code=Exit.USAGE,
         ) from None
     size = sum(len(name) + len(value.encode()) for name, value in asked.metadata.items())
@@ -124,6 +127,16 @@ def _videos(path: Path) -> Iterator[tuple[Path, str]]:
     else:
         _check_content(path)
         yield path, path.name
+
+
+def _check_prefix(prefix: str) -> None:
+    if prefix and not prefix.endswith("/"):
+        raise UserError(
+            f"--prefix {prefix} does not end with a slash, so a key would begin with "
+            f"{prefix + 'NAME'!r}.",
+            remedy=f"Write --prefix {prefix}/ to put the videos below it.",
+            code=Exit.USAGE,
+        )
 
 
 def _check_content(path: Path) -> None:

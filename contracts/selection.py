@@ -79,7 +79,8 @@ class Selection:
         try:
             kind = SelectionKind(name)
         except ValueError:
-            known = ", ".join(SelectionKind)
+            # Not to be advised: it takes a service that no stage has without further ado.
+            known = ", ".join(it for it in SelectionKind if it is not SelectionKind.INDEX_API)
             raise ValueError(f"unknown selection {name!r}; known are {known}") from None
         if (kind in _BARE) == bool(equals):
             wanted = kind if kind in _BARE else f"{kind}=VALUE"

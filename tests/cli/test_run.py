@@ -99,6 +99,8 @@ def test_a_rejected_video_has_its_code_its_sentence_and_its_document(
     ("arguments", "said"),
     [
         (("missing.mp4",), "There is no file"),
+        ((".",), ". is a folder"),
+        (("a.mp4", "--select", "every_seconds=0"), "every_seconds must be above 0"),
         (("a.mp4", "--select", "sometimes"), "Unknown selection"),
         (("a.mp4", "--model", "builtin:cats"), "Unknown model"),
         (("a.mp4", "--model", "no.tar.gz"), "no model bundle"),

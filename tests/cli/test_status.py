@@ -67,6 +67,34 @@ def test_the_beginning_of_an_id_names_a_job(stage: Stage, commands: Commands, di
     assert done.json["job_id"] == job.job_id
 
 
+@pytest.mark.parametrize("command", ["status", "results"])
+def test_a_beginning_too_short_to_search_for_is_told_from_one_that_fits_none(
+    stage: Stage, commands: Commands, command: str
+) -> None:
+    job = received_job(stage)
+
+    done = commands(command, job.job_id[:5], "--stage", "dev")
+
+    assert done.exit_code == 64
+    assert "at least 6 digits; these are 5" in done.errors
+    assert "6 hex digits" in commands(command, "--help").output
+
+
+def test_a_file_may_be_named_like_the_beginning_of_an_id(stage: Stage, commands: Commands) -> None:
+    job = received_job(stage, "clips/abc")
+
+    assert commands("status", "abc", "--stage", "dev", "--json").json["job_id"] == job.job_id
+
+
+def test_lines_in_a_pipe_end_with_their_text(stage: Stage, commands: Commands) -> None:
+    job = received_job(stage)
+
+    for arguments in (("status",), ("status", job.job_id), ("watch", "--timeout", "0")):
+        lines = commands(*arguments, "--stage", "dev").output.splitlines()
+        assert any("street.mp4" in line for line in lines)
+        assert [line for line in lines if line != line.rstrip()] == []
+
+
 def test_a_file_name_a_key_and_a_uri_name_the_latest_job_of_the_key(
     stage: Stage, commands: Commands
 ) -> None:

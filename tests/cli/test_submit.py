@@ -1,5 +1,6 @@
 import hashlib
 import itertools
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -7,6 +8,7 @@ import pytest
 
 from cli.errors import UserError
 from cli.jobs import exit_code, follow
+from cli.progress import follow_shown
 from cli.sending import Submitted
 from cli.stage import Stage
 from cli.submit import ask_for, send
@@ -193,6 +195,7 @@ def test_a_file_that_is_no_bundle_is_not_pushed(
         (("one/a.mp4", "--select", "sometimes"), 64, "unknown selection 'sometimes'"),
         (("one/a.mp4", "--model", "builtin:cats"), 64, "unknown model 'builtin:cats'"),
         (("one/a.mp4", "--prefix", "/../"), 64, "is no file name"),
+        (("one/a.mp4", "--prefix", "clips"), 64, "Write --prefix clips/"),
         ((), 64, "Missing argument"),
     ],
 )
@@ -221,6 +224,13 @@ def test_what_cannot_be_submitted_is_refused_with_a_reason_and_nothing_is_sent(
 def test_a_stage_whose_settings_are_known_refuses_what_it_does_not_offer(stage: Stage) -> None:
     with pytest.raises(UserError, match=r"does not offer index_api"):
         ask(None, "index_api", stage.settings)
+
+
+def test_selections_that_no_stage_can_offer_yet_are_not_advised(stage: Stage) -> None:
+    with pytest.raises(UserError, match="known are") as refused:
+        ask(None, "sometimes", stage.settings)
+
+    assert "index_api" not in refused.value.what
 
 
 def test_a_selection_too_long_for_metadata_is_refused(stage: Stage) -> None:
@@ -295,6 +305,42 @@ def test_waiting_ends_at_its_time_limit(stage: Stage, commands: Commands, tmp_pa
 
     assert done.exit_code == 75
     assert done.json[0]["key"] == "a.mp4"
+
+
+@pytest.mark.parametrize("wait", [(), ("--wait", "--timeout", "0")])
+def test_a_file_that_was_there_already_is_said_to_have_been(
+    stage: Stage, commands: Commands, tmp_path: Path, wait: tuple[str, ...]
+) -> None:
+    submit: tuple[str | Path, ...] = ("submit", a_file(tmp_path / "a.mp4"), "--stage", "dev", *wait)
+
+    first, second = commands(*submit), commands(*submit)
+
+    assert "was there already" not in first.output
+    assert "was there already" in second.output
+
+
+def test_off_a_terminal_each_change_of_a_job_is_a_line(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = received_job(stage)
+
+    def step(_seconds: float) -> None:
+        if (now := stage.ledger.get(job.job_id)) and now.state is JobState.RECEIVED:
+            stage.ledger.dispatched(
+                job.job_id, 1, route="processing", reason="Only.", backend_ref="x"
+            )
+        else:
+            stage.ledger.succeed(job.job_id, 1, result_key="r")
+
+    monkeypatch.setattr("cli.progress.follow", partial(follow, sleep=step))
+    submitted = [Submitted(Path("street.mp4"), job.source, job.job_id)]
+
+    follow_shown(stage.ledger, submitted, interval_s=1)
+
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    states = [line.split()[1] for line in shown.err.splitlines()]
+    assert states == ["RECEIVED", "DISPATCHED", "SUCCEEDED"]
 
 
 def test_a_stage_that_is_not_deployed_is_named(

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from cli.checks import Check, local_checks
 from cli.errors import Exit, explain
 from cli.main import app
+from cli.output import program, sentence
 from cli.stage import Stage
 from contracts.outcomes import ExitCode
 from tests.cli.commands import Commands
@@ -43,6 +44,70 @@ def test_help_names_every_command_and_the_exit_codes(commands: Commands) -> None
         assert name in done.output
     for code in Exit:
         assert str(int(code)) in done.output
+
+
+@pytest.mark.parametrize("command", [(), ("submit",), ("model",), ("model", "push")])
+def test_help_shows_no_value_for_flags(commands: Commands, command: tuple[str, ...]) -> None:
+    done = commands(*command, "--help")
+
+    assert "--help" in done.output
+    assert "<bool>" not in done.output
+
+
+def test_only_stages_have_aliases(commands: Commands) -> None:
+    assert "alias" in commands("submit", "--help").output
+    assert "alias" not in commands("run", "--help").output
+
+
+def test_the_version_is_told(commands: Commands) -> None:
+    from importlib.metadata import version
+
+    done = commands("--version")
+
+    assert done.exit_code == 0
+    assert done.output == f"framewright {version('framewright')}\n"
+
+
+@pytest.mark.parametrize(
+    ("called", "from_folder", "search", "shown"),
+    [
+        (".venv/bin/framewright", ".", "", ".venv/bin/framewright"),
+        ("../.venv/bin/framewright", "videos", "", "../.venv/bin/framewright"),
+        ("./framewright", ".venv/bin", "", "./framewright"),
+        (".venv/bin/framewright", ".", ".venv/bin", "framewright"),
+        (".venv/bin/framewright", ".", "other", ".venv/bin/framewright"),
+        ("a b/framewright", ".", "", "'a b/framewright'"),
+        ("bin/pytest", ".", "", "framewright"),
+    ],
+)
+def test_printed_commands_call_the_program_as_it_can_be_called_from_here(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    called: str,
+    from_folder: str,
+    search: str,
+    shown: str,
+) -> None:
+    for name in (".venv/bin", "other", "a b"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "framewright").touch(mode=0o755)
+    (tmp_path / "videos").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / search) if search else "")
+    monkeypatch.chdir(tmp_path / from_folder)
+    monkeypatch.setattr("sys.argv", [called])
+
+    assert program() == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("unknown selection 'x'", "Unknown selection 'x'."),
+        ("every_seconds must be above 0", "every_seconds must be above 0."),
+    ],
+)
+def test_sentences_keep_names_as_they_are_written(text: str, said: str) -> None:
+    assert sentence(text) == said
 
 
 def test_exit_codes_mean_the_same_as_the_containers() -> None:
@@ -183,9 +248,10 @@ def test_down_is_at_peace_with_nothing_running(commands: Commands, checkout: Pat
 
 
 def test_a_demo_of_a_missing_video_starts_nothing(commands: Commands, checkout: Path) -> None:
-    done = commands("demo", "--video", checkout / "missing.mp4")
-
-    assert done.exit_code == 64
+    for video, said in ((checkout / "missing.mp4", "no file"), (checkout, "is a folder")):
+        done = commands("demo", "--video", video)
+        assert done.exit_code == 64
+        assert said in done.errors
     assert list(checkout.rglob("state.json")) == []
 
 

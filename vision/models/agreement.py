@@ -91,8 +91,8 @@ def check_outputs(
     for role, name in names.items():
         if name not in found:
             raise BundleError(
-                f"the graph has no output {name!r} for {role!r}; it has {', '.join(found)}: "
-                f"name it under decoder.outputs, such as {{{role!r}: {next(iter(found))!r}}}"
+                f"the graph has no output {name!r} for {role!r}; it has {', '.join(found)}: name "
+                "the one that is meant under decoder.outputs, or another decoder"
             )
         if found[name].type not in _OUTPUT_TYPES:
             raise BundleError(f"output {name!r} is {found[name].type}, not a tensor of numbers")

@@ -39,7 +39,7 @@ MIN_LENGTH = 0.03
 """Least height of a marking in the picture, in parts of the road's; less is noise."""
 MEETING = 0.04
 """Part of the road's height below the vanishing point where markings run into one another."""
-MIN_ELONGATION = 3.0
+MIN_ELONGATION = 2.0
 """Least length over width; worn patches and reflectors are stouter."""
 AIM = 0.07
 """How far from the vanishing point, in parts of the width, a marking's line may pass."""

@@ -16,7 +16,7 @@ from vision.models.decoders.base import ClassMap, Outputs
 from vision.models.decoders.registry import decoder_named
 from vision.models.detections import detections_from
 from vision.models.session import open_session
-from vision.models.spec import ColorOrder, InputSpec, Layout
+from vision.models.spec import BundleSpec, ColorOrder, InputSpec, Layout
 
 MAX_DYNAMIC_BATCH = 4
 """Where a graph takes any number of frames: more gain nothing on a CPU and cost memory."""
@@ -34,6 +34,7 @@ class OnnxModel:
     task: Task
     input: ModelInput
     engine: Engine
+    spec: BundleSpec
 
     def __init__(self, identity: Model, bundle: Bundle, *, threads: int | None = None) -> None:
         """
@@ -43,7 +44,7 @@ class OnnxModel:
             BundleError: The graph cannot be loaded, or is not what `model.json` says.
         """
         spec = bundle.spec
-        self.identity, self.task, self._spec = identity, spec.task, spec
+        self.identity, self.task, self.spec = identity, spec.task, spec
         self._decoder = decoder_named(spec.decoder.name)
         self._outputs = check_spec(self._decoder, spec)
         self._session = open_session(bundle.graph, threads=threads)
@@ -71,8 +72,17 @@ class OnnxModel:
         """
         return self._predict(batch.pixels, batch.placement)
 
+    def tensors(self) -> dict[str, list[str]]:
+        """The graph's `inputs` and `outputs`, each as its name, type and shape, for people."""
+        runtime = self._session.runtime
+        nodes = {"inputs": runtime.get_inputs(), "outputs": runtime.get_outputs()}
+        return {
+            side: [f"{node.name} {node.type} {list(node.shape)}" for node in found]
+            for side, found in nodes.items()
+        }
+
     def _predict(self, pixels: Pixels, placement: Placement) -> list[Prediction]:
-        tensor = input_tensor(pixels, self._spec.input)
+        tensor = input_tensor(pixels, self.spec.input)
         count = len(tensor)
         if self._fixed_batch is not None and count < self._fixed_batch:
             filling = np.zeros((self._fixed_batch - count, *tensor.shape[1:]), tensor.dtype)
@@ -91,7 +101,7 @@ class OnnxModel:
         ]
 
     def _decoded(self, outputs: Outputs, placement: Placement) -> Prediction:
-        spec = self._spec
+        spec = self.spec
         shapes = {role: value.shape for role, value in outputs.items()}
         check_shapes(shapes, self._decoder, spec, self._outputs)
         found = self._decoder.decode(outputs, spec.decoder, placement.canvas_size)
@@ -113,7 +123,7 @@ class OnnxModel:
 
     def _warm_up(self, max_batch: int) -> int:
         """Run once; how many frames the graph really takes at a time."""
-        size = self._spec.input.width, self._spec.input.height
+        size = self.spec.input.width, self.spec.input.height
         # Noise: on one colour alone normalisation may divide by nothing.
         pixels = np.random.default_rng(0).integers(
             0, 256, (min(2, max_batch), size[1], size[0], 3), np.uint8
