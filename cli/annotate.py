@@ -50,10 +50,10 @@ def annotate_attempt(video: Path, selection: Selection, attempt: Path, target: P
     def keeping_the_best() -> Iterator[tuple[Pixels, FrameResult]]:
         for pixels, result in pairs:
             if result.frame.frame_index == best:
-                write_annotated_picture(pixels, result, drawn.picture)
+                write_annotated_picture(pixels, result, drawn.picture, attempt=attempt)
             yield pixels, result
 
-    write_annotated_video(keeping_the_best(), drawn.video)
+    write_annotated_video(keeping_the_best(), drawn.video, attempt=attempt)
     return drawn
 
 

@@ -10,15 +10,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.results import Detection, FrameResult
+from contracts.results import Detection, FrameResult, Mask
 from vision.encode import VideoWriter
 from vision.frames import Pixels
-from vision.masks import decode_mask
+from vision.masks import decode_mask, mask_box
+from vision.results import read_class_map
 
 Color = tuple[int, int, int]
 
 MASK_OPACITY = 0.45
 CLASS_MAP_OPACITY = 0.5
+MAX_TILES = 120
+"""Most pictures on a contact sheet; of more, every second, fourth … is shown."""
 
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -48,7 +51,7 @@ def annotate(
         _tint_class_map(canvas, class_map)
     for detection in reversed(result.detections):
         if detection.mask is not None:
-            _tint(canvas, decode_mask(detection.mask), class_color(detection.class_id))
+            _tint(canvas, detection.mask, class_color(detection.class_id))
     for detection in reversed(result.detections):
         _draw_box(canvas, detection)
     for detection in reversed(result.detections):
@@ -56,17 +59,24 @@ def annotate(
     return canvas
 
 
-def write_annotated_picture(pixels: Pixels, result: FrameResult, target: Path) -> None:
-    """Write one annotated picture as PNG."""
-    _write_png(annotate(pixels, result), target)
+def write_annotated_picture(
+    pixels: Pixels, result: FrameResult, target: Path, *, attempt: Path | None = None
+) -> None:
+    """Write one annotated picture as PNG; `attempt` is the folder with the result's class map."""
+    _write_png(_annotated(pixels, result, attempt), target)
 
 
-def write_annotated_video(pairs: Iterable[tuple[Pixels, FrameResult]], target: Path) -> int:
+def write_annotated_video(
+    pairs: Iterable[tuple[Pixels, FrameResult]], target: Path, *, attempt: Path | None = None
+) -> int:
     """
     Write annotated pictures as H.264 MP4, each shown from its frame's time on; return how many.
 
     The first picture is shown at 0 s, the others as long after it as their times say. Pairs are
     taken one at a time, so memory does not grow with the video.
+
+    Args:
+        attempt: The attempt's folder, whose class maps are drawn where results name them.
 
     Raises:
         ValueError: There is no picture, sizes change, or times do not ascend.
@@ -79,7 +89,7 @@ def write_annotated_video(pairs: Iterable[tuple[Pixels, FrameResult]], target: P
     start_s, count = first[1].frame.time_s, 0
     with VideoWriter(target, (width, height)) as video:
         for pixels, result in itertools.chain([first], remaining):
-            video.write(annotate(pixels, result), result.frame.time_s - start_s)
+            video.write(_annotated(pixels, result, attempt), result.frame.time_s - start_s)
             count += 1
     return count
 
@@ -90,14 +100,30 @@ def write_contact_sheet(
     *,
     columns: int = 4,
     tile_width: int = 480,
+    attempt: Path | None = None,
 ) -> int:
     """
     Write annotated pictures side by side as one PNG, each marked with its time; return how many.
 
+    Of more than `MAX_TILES` pictures an even choice is shown, so that memory does not grow with
+    the video.
+
+    Args:
+        attempt: The attempt's folder, whose class maps are drawn where results name them.
+
     Raises:
         ValueError: There is no picture.
     """
-    tiles = [_tile(annotate(pixels, result), result, tile_width) for pixels, result in pairs]
+    tiles: list[Pixels] = []
+    stride = 1
+    for i, (pixels, result) in enumerate(pairs):
+        if i % stride:
+            continue
+        if len(tiles) == MAX_TILES:
+            tiles, stride = tiles[::2], 2 * stride
+            if i % stride:
+                continue
+        tiles.append(_tile(_annotated(pixels, result, attempt), result, tile_width))
     if not tiles:
         raise ValueError(f"no picture to write to {target.name}")
     height = max(tile.shape[0] for tile in tiles)
@@ -120,10 +146,28 @@ def _tile(annotated: Pixels, result: FrameResult, width: int) -> Pixels:
     return tile
 
 
-def _tint(canvas: Pixels, mask: NDArray[np.bool_], color: Color) -> None:
-    blended = canvas[mask] * (1 - MASK_OPACITY) + np.array(color) * MASK_OPACITY
-    canvas[mask] = blended.astype(np.uint8)
-    outline, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+def _annotated(pixels: Pixels, result: FrameResult, attempt: Path | None) -> Pixels:
+    class_map = None
+    if attempt is not None and result.segmentation is not None:
+        class_map = read_class_map(attempt / result.segmentation)
+    return annotate(pixels, result, class_map)
+
+
+def _tint(canvas: Pixels, mask: Mask, color: Color) -> None:
+    # All but the mask's own part of the picture stays untouched, and costs nothing.
+    x_min, y_min, x_max, y_max = mask_box(mask)
+    if x_min == x_max:
+        return
+    part = canvas[y_min:y_max, x_min:x_max]
+    bitmap = decode_mask(mask)[y_min:y_max, x_min:x_max]
+    blended = part[bitmap] * (1 - MASK_OPACITY) + np.array(color) * MASK_OPACITY
+    part[bitmap] = blended.astype(np.uint8)
+    outline, _ = cv2.findContours(
+        bitmap.astype(np.uint8),
+        cv2.RETR_EXTERNAL,
+        cv2.CHAIN_APPROX_NONE,
+        offset=(x_min, y_min),
+    )
     cv2.drawContours(canvas, outline, -1, color, 1, cv2.LINE_AA)
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from contracts.keys import segmentation_file
 from contracts.results import Detection, FrameRecord, FrameResult
 from vision.encode import VideoWriter
 from vision.frames import Pixels
@@ -18,6 +20,7 @@ from vision.render import (
     write_annotated_video,
     write_contact_sheet,
 )
+from vision.results import encode_class_map
 
 
 def a_result(
@@ -150,3 +153,58 @@ def test_a_contact_sheet_has_a_tile_for_each_picture(tmp_path: Path) -> None:
     assert (count, sheet.shape) == (3, (480, 640, 3))
     assert [sheet[200, 100, 0], sheet[200, 420, 0], sheet[440, 100, 0]] == [50, 100, 150]
     assert (sheet[300:, 330:] == 0).all()
+
+
+def test_masks_of_any_place_tint_their_pixels_alone() -> None:
+    for corner in [(0, 60), (150, 110), (0, 110), (60, 40)]:
+        bitmap = np.zeros((120, 160), np.bool_)
+        bitmap[corner[1] : corner[1] + 10, corner[0] : corner[0] + 10] = True
+        found = Detection(2, "", 0.9, (0.0, 0.0, 0.0, 0.0), encode_mask(bitmap))
+        drawn = annotate(a_picture(), a_result(found))
+        inside = drawn[corner[1] + 5, corner[0] + 5]
+        assert inside == pytest.approx(0.55 * 60 + 0.45 * np.array(class_color(2)), abs=1)
+        assert tuple(drawn[100, 80]) == (60, 60, 60)
+
+
+def test_an_empty_mask_tints_nothing() -> None:
+    found = Detection(
+        2, "car", 0.9, (40.0, 50.0, 90.0, 90.0), encode_mask(np.zeros((120, 160), bool))
+    )
+    bare = Detection(2, "car", 0.9, (40.0, 50.0, 90.0, 90.0))
+    drawn = annotate(a_picture(), a_result(found))
+    assert (drawn == annotate(a_picture(), a_result(bare))).all()
+
+
+@pytest.mark.parametrize("form", ["picture", "video", "sheet"])
+def test_class_maps_of_an_attempt_are_drawn(tmp_path: Path, form: str) -> None:
+    class_map = np.zeros((120, 160), np.uint8)
+    class_map[:, 80:] = 1
+    name = segmentation_file(0)
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_bytes(encode_class_map(class_map))
+    result = replace(a_result(), segmentation=name)
+    target, pairs = tmp_path / "drawn", [(a_picture(), result)]
+    if form == "picture":
+        write_annotated_picture(*pairs[0], target, attempt=tmp_path)
+    elif form == "sheet":
+        write_contact_sheet(pairs, target, tile_width=160, attempt=tmp_path)
+    else:
+        write_annotated_video(pairs, target, attempt=tmp_path)
+    if form == "video":
+        with av.open(str(target)) as video:
+            shown = np.asarray(next(video.decode(video=0)).to_ndarray(format="rgb24"))
+    else:
+        read = cv2.imread(str(target))
+        assert read is not None
+        shown = np.asarray(read[..., ::-1])
+    expected = 0.5 * 60 + 0.5 * np.array(class_color(1))
+    assert shown[100, 20] == pytest.approx([60, 60, 60], abs=8)
+    assert shown[100, 140] == pytest.approx(expected, abs=12)
+
+
+@pytest.mark.parametrize(("count", "shown"), [(120, 120), (121, 61), (240, 120), (241, 61)])
+def test_a_contact_sheet_of_many_pictures_shows_an_even_choice(
+    tmp_path: Path, count: int, shown: int
+) -> None:
+    pairs = ((a_picture((16, 12), i % 256), a_result(index=i, time_s=i)) for i in range(count))
+    assert write_contact_sheet(pairs, tmp_path / "s.png", columns=10, tile_width=40) == shown
