@@ -18,6 +18,7 @@ RECENT_PER_PARTITION = 50
 
 MIN_ID_DIGITS = 6
 _ID_PREFIX = re.compile(r"[0-9a-f]{1,31}")
+_READERS = 8
 _SEARCH_EVERY = 10
 """Polls between two searches for a job whose id is not known: they read the whole recent ledger."""
 
@@ -35,6 +36,24 @@ def recent_jobs(ledger: Ledger, *, limit: int = RECENT_PER_PARTITION) -> list[Jo
     for record in sorted(found, key=lambda record: record.updated_at):
         latest[record.job_id] = record
     return sorted(latest.values(), key=lambda record: record.updated_at, reverse=True)
+
+
+def named_jobs(ledger: Ledger, ids: Sequence[str]) -> list[JobRecord]:
+    """
+    The jobs of these ids that the ledger has by now.
+
+    Raises:
+        UserError: One is no whole id.
+    """
+    for text in ids:
+        if not is_job_id(text):
+            raise UserError(
+                f"{text!r} is no job id: 32 hex digits.",
+                remedy=f"`{program()} submit` and `{program()} status JOB` print them.",
+                code=Exit.USAGE,
+            )
+    with ThreadPoolExecutor(_READERS) as readers:
+        return [record for record in readers.map(ledger.get, ids) if record is not None]
 
 
 def find_job(ledger: Ledger, text: str) -> JobRecord:

@@ -25,6 +25,12 @@ Limit = Annotated[int, typer.Option("--limit", min=1, help="How many jobs to sho
 UntilDone = Annotated[bool, typer.Option("--until-done", help="End when every job has ended.")]
 
 
+Watched = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[JOB]...", help="Ids of jobs; all recent ones unless given."),
+]
+
+
 def status(
     job: JobName = None, stage: Stage = "local", limit: Limit = 20, as_json: Json = False
 ) -> None:
@@ -53,16 +59,21 @@ def status(
 
 
 def watch(
+    ids: Watched = None,
     stage: Stage = "local",
     limit: Limit = 20,
     until_done: UntilDone = False,
     timeout: TimeLimit = None,
     as_json: Json = False,
 ) -> None:
-    """Show the latest jobs and keep the table up to date, until interrupted or all have ended."""
+    """
+    Show jobs and keep the table up to date, until interrupted or all have ended.
+
+    A job that was named is waited for even while the ledger does not know it yet.
+    """
     from rich.live import Live
 
-    from cli.jobs import exit_code, recent_jobs
+    from cli.jobs import exit_code, named_jobs, recent_jobs
     from cli.stage import open_stage
     from cli.tables import jobs_table
 
@@ -73,12 +84,13 @@ def watch(
     moves = console.is_terminal and not as_json
     with Live(console=console, auto_refresh=False, transient=not moves) as live:
         while True:
-            jobs = recent_jobs(opened.ledger)
+            jobs = named_jobs(opened.ledger, ids) if ids else recent_jobs(opened.ledger)
             if as_json:
                 printed = _print_changes(jobs, printed)
             elif moves:
                 live.update(jobs_table(jobs, limit=limit), refresh=True)
-            if until_done and all(found.state.is_terminal for found in jobs):
+            all_known = len(jobs) == len(set(ids or ())) or not ids
+            if until_done and all_known and all(found.state.is_terminal for found in jobs):
                 break
             if deadline is not None and time.monotonic() >= deadline:
                 break

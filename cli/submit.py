@@ -23,6 +23,10 @@ Again = Annotated[
 Prefix = Annotated[str, typer.Option("--prefix", metavar="KEY/", help="Put before each key.")]
 
 
+_MOST_NAMED = 3
+"""Jobs whose ids fit on the line that says how to follow them."""
+
+
 def submit(
     paths: Paths,
     stage: Stage = "local",
@@ -96,7 +100,9 @@ def _report(submitted: "Sequence[Submitted]", stage: str, *, as_json: bool) -> N
         job_id = upload.job_id or "(id not known yet)"
         typer.echo(f"{job_id:32}  {upload.source.key}{_note(upload)}")
     option = "" if stage == "local" else f" --stage {stage}"
-    typer.echo(f"Follow with: {program()} watch{option} --until-done", err=True)
+    ids = [upload.job_id for upload in submitted if upload.job_id]
+    named = " ".join(["", *ids]) if len(ids) == len(submitted) <= _MOST_NAMED else ""
+    typer.echo(f"Follow with: {program()} watch{named}{option} --until-done", err=True)
 
 
 def _report_ended(

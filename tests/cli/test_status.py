@@ -138,6 +138,28 @@ def test_watching_ends_when_all_have_ended_and_tells_how(stage: Stage, commands:
     assert "REJECTED" in done.output
 
 
+def test_watching_named_jobs_looks_at_no_others(stage: Stage, commands: Commands) -> None:
+    rejected, other = received_job(stage, "a.mp4"), received_job(stage, "b.mp4")
+    stage.ledger.reject(rejected.job_id, 1, code="truncated", message="Cut.")
+    stage.ledger.succeed(other.job_id, 1, result_key="results/b.mp4/x/result.json")
+
+    done = commands("watch", other.job_id, "--stage", "dev", "--until-done")
+
+    assert done.exit_code == 0
+    assert "REJECTED" not in done.output
+
+
+def test_a_named_job_is_waited_for_although_the_ledger_lacks_it(
+    stage: Stage, commands: Commands
+) -> None:
+    watching = ("watch", "0" * 32, "--stage", "dev", "--until-done", "--timeout", "0", "--json")
+
+    done = commands(*watching)
+
+    assert done.output == ""
+    assert commands("watch", "nonsense", "--stage", "dev").exit_code == 64
+
+
 def test_watching_for_scripts_prints_a_line_for_each_change(
     stage: Stage, commands: Commands
 ) -> None:
