@@ -14,36 +14,34 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.measure import available_cores
 from contracts.messages import Model, Source, inference_request
 from contracts.models import resolve_model
 from contracts.results import AttemptDocument, Box, Detection, Engine, FrameRecord, Mask
 from contracts.selection import Selection
-from vision.decode import decode_frames
+from vision.cores import available_cores
 from vision.frames import FrameBatch, Pixels
 from vision.masks import encode_head_mask
 from vision.models.base import ModelInput, Prediction, Task, VisionModel
 from vision.models.load import load_bundle
 from vision.pipeline import process_video
-from vision.report import DecodeReport
+from vision.reader import VideoReader
 from vision.results import AttemptWriter
-from vision.selection import make_selector
-from vision.video import open_video
+from vision.video import Limits
+from vision.workers import Parallelism
 
 
 def frames(path: Path, selection: str, size: tuple[int, int] | None) -> Iterator[Pixels]:
     """The selected frames, uint8 RGB (H, W, 3), scaled to `(width, height)` or as they are."""
-    chosen = make_selector(Selection.parse(selection))
-    with open_video(path) as video:
-        for frame in decode_frames(video, chosen, ModelInput(size), DecodeReport()):
-            yield frame.pixels
+    return _frames(path, selection, size, available_cores())
 
 
 def clips(paths: Sequence[Path], indices: Sequence[int]) -> Iterator[Pixels]:
     """Frames of many short clips at full size, clip after clip."""
     selection = f"indices={','.join(map(str, indices))}"
-    with ThreadPoolExecutor(len(available_cores())) as pool:
-        for found in pool.map(lambda path: list(frames(path, selection, None)), paths):
+    cores = available_cores()
+    # A clip is one GOP or two: cores are better used by clips than within one.
+    with ThreadPoolExecutor(cores) as pool:
+        for found in pool.map(lambda path: list(_frames(path, selection, None, 1)), paths):
             yield from found
 
 
@@ -119,3 +117,13 @@ class NullModel:
             for i in range(5)
         )
         return [Prediction(found)] * len(batch.frames)
+
+
+def _frames(
+    path: Path, selection: str, size: tuple[int, int] | None, workers: int
+) -> Iterator[Pixels]:
+    reader = VideoReader(
+        path, Selection.parse(selection), ModelInput(size), Limits(), Parallelism(workers)
+    )
+    for frame in reader.frames():
+        yield frame.pixels
