@@ -20,7 +20,7 @@ from contracts.messages import (
     Model,
 )
 from contracts.outcomes import JobState, Outcome, RejectionCode, RetryCode
-from contracts.results import AttemptDocument, ResultDocument
+from contracts.results import AttemptDocument, Engine, ResultDocument
 from contracts.selection import Selection
 from lambdas.common.ledger import JobRecord
 from lambdas.settle.core import NotEndedError
@@ -421,3 +421,14 @@ def test_the_outcome_carries_a_raw_key(stage: Stage) -> None:
     assert job.state is JobState.RECEIVED
     plain = json.loads(to_json(job))
     assert from_dict(JobRecord, plain).source.key == "a b/c+d%20é 🎬.mp4"
+
+
+def test_what_ran_the_model_is_committed(stage: Stage) -> None:
+    job = stage.started()
+    engine = Engine("onnxruntime", "1.31.1", "openvino", 2)
+    stage.write_attempt(job, alter=lambda document: replace(document, engine=engine))
+
+    job = stage.settle(stage.ended(job, "Completed"))
+
+    assert job.result_key is not None
+    assert from_json(ResultDocument, stage.read_result(job.result_key)).engine == engine

@@ -163,6 +163,8 @@ def test_masks_of_any_place_tint_their_pixels_alone() -> None:
         drawn = annotate(a_picture(), a_result(found))
         inside = drawn[corner[1] + 5, corner[0] + 5]
         assert inside == pytest.approx(0.55 * 60 + 0.45 * np.array(class_color(2)), abs=1)
+        edge = drawn[corner[1], corner[0] + 5].tolist()
+        assert edge == pytest.approx(class_color(2), abs=30)
         assert tuple(drawn[100, 80]) == (60, 60, 60)
 
 

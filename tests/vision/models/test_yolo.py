@@ -99,7 +99,7 @@ def test_a_mask_is_the_sum_of_prototypes_cut_to_the_box(form: str) -> None:
 
 def test_masks_of_a_letterboxed_picture_leave_the_padding_out() -> None:
     outputs = {
-        "output0": np.array([[50, 25, 100, 50, 0.9, 0.0, 1.0]], np.float32).T,
+        "output0": np.array([[50, 25, 100, 50, 0.9, 2.0, -1.0]], np.float32).T,
         "output1": prototypes(),
     }
     placement = letterbox((100, 100), CANVAS)
@@ -108,7 +108,10 @@ def test_masks_of_a_letterboxed_picture_leave_the_padding_out() -> None:
     (detection,) = detections_from(found, SPEC, ("car",), placement)
     assert list(detection.box) == [0, 0, 100, 100]
     assert detection.mask is not None
-    assert decode_mask(detection.mask).all()
+    # The border lies in the middle of the canvas, and so of the picture.
+    bitmap = decode_mask(detection.mask)
+    assert bitmap[:, :50].all()
+    assert not bitmap[:, 50:].any()
 
 
 def test_the_shapes_tell_how_many_classes_there_are() -> None:
