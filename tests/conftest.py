@@ -1,11 +1,16 @@
 """What tests of several folders share."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from local.cloud import EmbeddedCloud
 from local.config import CloudConfig
+from local.toolchain import find_node
+
+# The CDK's library starts Node when it is imported; the machine's own version must not matter.
+os.environ["JSII_NODE"] = str(find_node())
 
 
 @pytest.fixture(scope="session")
