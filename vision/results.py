@@ -2,7 +2,8 @@
 Write and read an attempt's files.
 
 A file appears in the attempt's folder only when it is whole: it is written elsewhere and moved, so
-whoever copies the folder away while it fills never sees half a file.
+whoever copies the folder away while it fills never sees half a file
+under its own name (from another file system it grows as a hidden `.partial` beside it).
 """
 
 import errno
