@@ -95,14 +95,6 @@ class Names:
         return self.arn("sns", self.outcomes_topic)
 
     @property
-    def processing_role(self) -> str:
-        return f"{self.prefix}-processing-{self.region}"
-
-    @property
-    def processing_role_arn(self) -> str:
-        return f"arn:{self.partition}:iam::{self.account}:role/{self.processing_role}"
-
-    @property
     def prefix(self) -> str:
         """What every name of the stage starts with."""
         return f"framewright-{self.stage}"
@@ -119,6 +111,14 @@ class Names:
     def function(self, role: str) -> str:
         """The name of a Lambda function by its role's folder."""
         return f"{self.prefix}-{role}"
+
+    def role(self, part: str) -> str:
+        """The name of a part's IAM role; the region is in it because IAM knows no regions."""
+        return f"{self.prefix}-{part}-{self.region}"
+
+    def role_arn(self, part: str) -> str:
+        """The ARN of a part's IAM role."""
+        return f"arn:{self.partition}:iam::{self.account}:role/{self.role(part)}"
 
     def dead_letter_queue(self, queue: str) -> str:
         """The name of a queue's dead-letter queue."""

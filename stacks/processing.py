@@ -64,7 +64,7 @@ class Processing(cdk.Stack):
         image.repository.grant_pull(role)
         self.job_template = JobTemplate(
             image_uri=image.image_uri,
-            role_arn=names.processing_role_arn,
+            role_arn=names.role_arn("processing"),
             kms_key_arn=key_arn,
             instance_type=settings.processing.instance_type,
             volume_size_gb=settings.processing.volume_size_gb,
@@ -85,7 +85,7 @@ class ProcessingRole(Construct):
         self.role = iam.Role(
             self,
             "Resource",
-            role_name=names.processing_role,
+            role_name=names.role("processing"),
             assumed_by=iam.ServicePrincipal(
                 "sagemaker.amazonaws.com",
                 conditions={

@@ -47,7 +47,12 @@ class QueueFunction(Construct):
     ) -> None:
         super().__init__(scope, id_)
         name = names.function(role_name)
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.role = iam.Role(
+            self,
+            "Role",
+            role_name=names.role(role_name),
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        )
         log_group = logs.LogGroup(
             self,
             "Logs",

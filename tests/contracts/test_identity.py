@@ -152,7 +152,7 @@ def test_every_name_fits_the_longest_stage_and_region() -> None:
     names = Names("abcdefghij", "123456789012", max(regions, key=len))
     buckets = (names.uploads_bucket, names.results_bucket, names.models_bucket)
     assert all(len(bucket) <= 63 for bucket in (*buckets, names.access_logs_bucket))
-    assert len(names.processing_role) <= 64
+    assert len(names.role("reconcile-schedule")) <= 64
     assert len(names.function("dispatch")) <= 64
 
 

@@ -41,7 +41,7 @@ SETTINGS = PipelineSettings(
 )
 TEMPLATE = JobTemplate(
     image_uri=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/images:tag",
-    role_arn=NAMES.processing_role_arn,
+    role_arn=NAMES.role_arn("processing"),
     kms_key_arn=NAMES.arn("kms", "key/11111111-2222-3333-4444-555555555555"),
     instance_type="ml.c6i.xlarge",
     volume_size_gb=30,
