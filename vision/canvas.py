@@ -16,6 +16,9 @@ from vision.models.base import ModelInput, ResizeMode
 from vision.pictures import Picture
 from vision.video import clockwise_rotation
 
+_HALVED = {"yuv420p": "yuv422p", "yuvj420p": "yuvj422p"}
+"""The same colours and range, with all rows of chroma; `yuvj` means the full range."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
@@ -40,10 +43,16 @@ def place(source_size: tuple[int, int], model_input: ModelInput) -> Placement:
 
 
 class Converter:
-    """Scales with area averaging straight to the canvas: faster than RGB first, then a resize."""
+    """
+    Scales with area averaging straight to the canvas: faster than RGB first, then a resize.
+
+    4:2:0 is scaled to 4:2:2 of the final size, which swscale then turns into RGB by its fast path:
+    a quarter of the time of both in one step, and nearer to averaging RGB.
+    """
 
     def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
+        self._scaler = VideoReformatter()
+        self._painter = VideoReformatter()
 
     def convert(self, picture: Picture, placement: Placement, pad_value: int) -> Pixels:
         """
@@ -55,7 +64,7 @@ class Converter:
         rotation = clockwise_rotation(picture)
         x, y, width, height = placement.inner
         stored_size = (width, height) if rotation % 180 == 0 else (height, width)
-        scaled = np.rot90(self._scale(picture.image, stored_size), -rotation // 90)
+        scaled = _turned(self._scale(picture.image, stored_size), rotation)
         if (width, height) == placement.canvas_size:
             return np.ascontiguousarray(scaled)
         canvas_width, canvas_height = placement.canvas_size
@@ -64,15 +73,13 @@ class Converter:
         return canvas
 
     def _scale(self, image: VideoFrame, size: tuple[int, int]) -> Pixels:
+        width, height = size
+        halved = _HALVED.get(image.format.name)
+        is_even = width % 2 == height % 2 == 0
         try:
-            scaled = self._reformatter.reformat(
-                image,
-                width=size[0],
-                height=size[1],
-                format="rgb24",
-                interpolation=Interpolation.AREA,
-                threads=1,
-            )
+            if halved and is_even and size != (image.width, image.height):
+                image = _reformatted(self._scaler, image, size, halved)
+            painted = _reformatted(self._painter, image, size, "rgb24")
         except av.error.FFmpegError as error:
             if error.errno == errno.ENOMEM:
                 raise MemoryError("the scaler found no memory") from error
@@ -81,7 +88,29 @@ class Converter:
                 f"Pictures of the form {image.format.name} cannot be converted to RGB here. "
                 "Convert the video to 8-bit H.264.",
             ) from error
-        return np.asarray(scaled.to_ndarray(), np.uint8)
+        return np.asarray(painted.to_ndarray(), np.uint8)
+
+
+def _reformatted(
+    reformatter: VideoReformatter, image: VideoFrame, size: tuple[int, int], pixel_format: str
+) -> VideoFrame:
+    return reformatter.reformat(
+        image,
+        width=size[0],
+        height=size[1],
+        format=pixel_format,
+        interpolation=Interpolation.AREA,
+        threads=1,
+    )
+
+
+def _turned(pixels: Pixels, rotation: int) -> Pixels:
+    if rotation == 0:
+        return pixels
+    import cv2  # Costs a tenth of a second, and most videos are not turned.
+
+    turns = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+    return np.asarray(cv2.rotate(pixels, turns[rotation]), np.uint8)
 
 
 def form_of(picture: Picture) -> str:
