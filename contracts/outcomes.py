@@ -65,6 +65,8 @@ class RejectionCode(StrEnum):
     UNREADABLE = "unreadable"
     """A container or codec that cannot be decoded here."""
     TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"
+    """Decoding takes longer than the stage spends on one video, or does not end."""
     NOTHING_SELECTED = "nothing_selected"
     KEY_NOT_STORABLE = "key_not_storable"
     """The object key cannot be a file name, so no backend that reads files can take it."""

@@ -23,6 +23,8 @@ from contracts.outcomes import RejectionCode, WarningCode
 from contracts.results import ResultWarning, VideoFacts
 from vision.boxes import lacks_whole_moov
 from vision.faults import RejectedVideoError
+from vision.headers import check_claims
+from vision.limits import Limits
 from vision.pictures import Picture, PictureStream
 
 _DEMUXERS = (
@@ -30,51 +32,6 @@ _DEMUXERS = (
     "asf,ogg,mxf,mp3,wav,aac,flac,ac3,amr,aiff,caf"
 )
 """Playlists, image sequences and capture devices are left out; sound has its own rejection."""
-_UNDECODED = {"skip_frame": "all"}
-_MAX_STREAMS = 16
-"""So many are opened without probing where that is asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """
-    What is refused as too large.
-
-    Attributes:
-        max_pixels: Of one picture; the default is a little above 8K (7680×4320).
-        max_duration_s: Of the whole video; the default is a day.
-    """
-
-    max_pixels: int = 8192 * 8192
-    max_duration_s: float = 86_400.0
-
-    def check_pixels(self, width: int, height: int) -> None:
-        """
-        Check the size of a picture.
-
-        Raises:
-            RejectedVideoError: It has more pixels than allowed.
-        """
-        if width * height > self.max_pixels:
-            raise RejectedVideoError(
-                RejectionCode.TOO_LARGE,
-                f"The picture is {width}×{height}; at most {self.max_pixels:,} pixels are "
-                "processed. Scale the video down.",
-            )
-
-    def check_duration(self, duration_s: float) -> None:
-        """
-        Check a length of time.
-
-        Raises:
-            RejectedVideoError: It is longer than allowed.
-        """
-        if duration_s > self.max_duration_s:
-            raise RejectedVideoError(
-                RejectionCode.TOO_LARGE,
-                f"The video is {duration_s:.0f} s long; at most {self.max_duration_s:.0f} s are "
-                "processed. Cut it into parts.",
-            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,7 +124,9 @@ def open_source(
         raise RejectedVideoError(
             RejectionCode.EMPTY_FILE, "The file is empty (0 bytes). Upload it again."
         )
-    with _open_container(path, probes=probes) as container:
+    check_claims(path, limits)
+    with _open_container(path, limits, probes=probes) as container:
+        limits.check_streams(len(container.streams))
         stream, warnings = _choose_stream(container, path)
         _check_header(container, stream, limits)
         _set_up_decoder(stream, limits, careful=careful)
@@ -198,13 +157,21 @@ def video_duration_s(container: InputContainer, stream: VideoStream) -> float | 
     return None
 
 
-def _open_container(path: Path, *, probes: bool) -> InputContainer:
+def _open_container(path: Path, limits: Limits, *, probes: bool) -> InputContainer:
+    # While it probes, FFmpeg decodes with options of its own unless it is given these.
+    options = {"max_pixels": str(limits.decoder_pixels)}
+    if not probes:
+        options["skip_frame"] = "all"
     try:
         # "file:" keeps FFmpeg from taking a name such as "concat:x" for a protocol.
         return av.open(
             f"file:{path.resolve()}",
-            container_options={"protocol_whitelist": "file", "format_whitelist": _DEMUXERS},
-            stream_options=[] if probes else [_UNDECODED] * _MAX_STREAMS,  # type: ignore[list-item]
+            options=options,
+            container_options={
+                "protocol_whitelist": "file",
+                "format_whitelist": _DEMUXERS,
+                "max_streams": str(limits.max_streams + 1),
+            },
             metadata_errors="replace",
         )
     except av.error.FFmpegError as error:
@@ -266,8 +233,7 @@ def _set_up_decoder(stream: VideoStream, limits: Limits, *, careful: bool) -> No
 
 def decoder_options(codec: str, limits: Limits) -> dict[str, str]:
     """What every decoder of a video is opened with, so that all put out the same pictures."""
-    # The decoder counts its padding too; pictures are checked again one by one.
-    options = {"max_pixels": str(max(4 * limits.max_pixels, 1 << 20))}
+    options = {"max_pixels": str(limits.decoder_pixels)}
     if codec == "h264":
         # Without bitstream_restriction in the stream the decoder guesses how far pictures are
         # reordered and loses some where it guesses short; strict makes it take the bound instead.

@@ -1,0 +1,202 @@
+"""
+What the header of a file claims, read before FFmpeg believes it.
+
+An MP4 of a kilobyte can claim four thousand million samples, for each of which a demuxer spends
+memory. Boxes (ISO/IEC 14496-12) and elements (RFC 8794) are walked by their lengths; what is not
+understood is left to FFmpeg, whose memory the container limits.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from contracts.outcomes import RejectionCode
+from vision.faults import RejectedVideoError
+from vision.limits import Limits
+
+_FIRST_BOXES = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"uuid"}
+_PASSED_OVER = {b"mdat", b"free", b"skip", b"wide"}
+_INNER_BOXES = {b"trak", b"mdia", b"minf", b"stbl", b"edts", b"traf"}
+_MAX_PARTS = 1_000_000
+"""Boxes or elements of one file; a day in fragments of half a second has 350,000."""
+_COUNT_AT = {b"stsz": 8, b"stz2": 8, b"elst": 4, b"trun": 4, b"stts": 4}
+"""Where a box says how many entries it has, after its header."""
+
+_EBML = b"\x1a\x45\xdf\xa3"
+_SEGMENT, _CLUSTER, _TRACKS, _VOID = 0x18538067, 0x1F43B675, 0x1654AE6B, 0xEC
+_TRACK_ENTRY = 0xAE
+
+
+@dataclass(slots=True)
+class _Track:
+    """What one track, or one fragment of one, claims."""
+
+    samples: int = 0
+    edits: int = 1
+    has_one_size: bool = False
+    handlers: set[bytes] = field(default_factory=set)
+    ticks: tuple[int, int] = (0, 0)
+
+    @property
+    def entries(self) -> int:
+        """Of the index that a demuxer makes; every edit may repeat all samples."""
+        # Sound of samples of one size and one tick each is not indexed one by one.
+        is_sound = b"soun" in self.handlers and b"vide" not in self.handlers
+        is_plain = self.has_one_size and self.ticks == (1, 1)
+        return 0 if is_sound and is_plain else self.samples * self.edits
+
+
+def check_claims(path: Path, limits: Limits) -> None:
+    """
+    Check what a file claims of itself, as far as it is an MP4, a MOV or a Matroska.
+
+    Raises:
+        RejectedVideoError: It claims more than is allowed, or hides what it claims.
+        OSError: The file cannot be read.
+    """
+    size_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        beginning = file.read(8)
+        if beginning[4:8] in _FIRST_BOXES:
+            _check_boxes(file, size_bytes, limits)
+        elif beginning.startswith(_EBML):
+            _check_elements(file, size_bytes, limits)
+
+
+def _check_boxes(file: BinaryIO, size_bytes: int, limits: Limits) -> None:
+    header_bytes = samples = 0
+    for kind, start, end in _boxes(file, 0, size_bytes):
+        if kind in _PASSED_OVER:
+            continue
+        if kind == b"moof":
+            limits.check_header(end - start)
+        else:
+            header_bytes += end - start
+            limits.check_header(header_bytes)
+        if kind in (b"moov", b"moof"):
+            samples += sum(track.entries for track in _tracks(file, start, end, limits))
+            limits.check_samples(samples)
+
+
+def _tracks(file: BinaryIO, start: int, end: int, limits: Limits) -> list[_Track]:
+    tracks: list[_Track] = []
+    for kind, box_start, box_end in _inner_boxes(file, start, end):
+        if kind == b"cmov":
+            raise RejectedVideoError(
+                RejectionCode.UNREADABLE,
+                "The file's index is compressed (a cmov box), which is not read here. Copy the "
+                "pictures into a new file.",
+            )
+        if kind in (b"trak", b"traf"):
+            tracks.append(_Track())
+            limits.check_streams(len(tracks))
+        elif tracks and (kind in _COUNT_AT or kind == b"hdlr"):
+            file.seek(box_start)
+            _note(tracks[-1], kind, file.read(min(16, box_end - box_start)))
+    return tracks
+
+
+def _inner_boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """All boxes within, as `_boxes`, a parent before its children."""
+    # No recursion, since boxes may be nested as deep as the file is long.
+    levels = [_boxes(file, start, end)]
+    for _ in range(_MAX_PARTS):
+        while (box := next(levels[-1], None)) is None:
+            levels.pop()
+            if not levels:
+                return
+        yield box
+        if box[0] in _INNER_BOXES:
+            levels.append(_boxes(file, box[1], box[2]))
+    raise _too_many_parts("boxes")
+
+
+def _note(track: _Track, kind: bytes, content: bytes) -> None:
+    if kind == b"hdlr":
+        track.handlers.add(content[8:12])
+        return
+    at = _COUNT_AT[kind]
+    count = int.from_bytes(content[at : at + 4])
+    if kind in (b"stsz", b"stz2"):
+        track.samples = max(track.samples, count)
+        track.has_one_size = kind == b"stsz" and any(content[4:8])
+    elif kind == b"elst":
+        track.edits = max(track.edits, count)
+    elif kind == b"stts":
+        track.ticks = (count, int.from_bytes(content[12:16]))
+    else:
+        track.samples += count
+
+
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, and where the content begins and ends; a box is cut off where its parent ends."""
+    position = start
+    for _ in range(_MAX_PARTS):
+        if end - position < 8:
+            return
+        file.seek(position, os.SEEK_SET)
+        header = file.read(16)
+        length, skip = int.from_bytes(header[:4]), 8
+        if length == 1:
+            length, skip = int.from_bytes(header[8:16]), 16
+        elif length == 0:
+            length = end - position
+        if len(header) < skip or length < skip:
+            return
+        yield header[4:8], position + skip, min(end, position + length)
+        position += length
+    raise _too_many_parts("boxes")
+
+
+def _check_elements(file: BinaryIO, size_bytes: int, limits: Limits) -> None:
+    header_bytes = 0
+    for kind, start, end in _elements(file, 0, size_bytes):
+        if kind != _SEGMENT:
+            header_bytes += end - start
+            limits.check_header(header_bytes)
+            continue
+        for part, part_start, part_end in _elements(file, start, end):
+            if part in (_CLUSTER, _VOID):
+                continue
+            header_bytes += part_end - part_start
+            limits.check_header(header_bytes)
+            if part == _TRACKS:
+                inner = _elements(file, part_start, part_end)
+                limits.check_streams(sum(child == _TRACK_ENTRY for child, _, _ in inner))
+
+
+def _elements(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Id, and where the content begins and ends; what has no length goes to its parent's end."""
+    position = start
+    for _ in range(_MAX_PARTS):
+        if position >= end:
+            return
+        file.seek(position, os.SEEK_SET)
+        header = file.read(12)
+        id_bytes = _width(header, 4)
+        size_width = _width(header[id_bytes:], 8) if id_bytes else 0
+        if not size_width:
+            return
+        skip = id_bytes + size_width
+        coded = int.from_bytes(header[id_bytes:skip])
+        length = coded & ((1 << 7 * size_width) - 1)
+        is_unknown = length == (1 << 7 * size_width) - 1
+        stop = end if is_unknown else min(end, position + skip + length)
+        yield int.from_bytes(header[:id_bytes]), position + skip, stop
+        position = stop
+    raise _too_many_parts("elements")
+
+
+def _width(data: bytes, most: int) -> int:
+    """Bytes of a number of variable width (RFC 8794 §4); 0 where it is none."""
+    width = 9 - data[0].bit_length() if data else 0
+    return width if 1 <= width <= min(most, len(data)) else 0
+
+
+def _too_many_parts(kind: str) -> RejectedVideoError:
+    return RejectedVideoError(
+        RejectionCode.TOO_LARGE,
+        f"The file is made of more than {_MAX_PARTS:,} {kind}. Copy the pictures into a new file.",
+    )
