@@ -16,13 +16,17 @@ from contracts.env import JOB_TEMPLATE_VARIABLE, SETTINGS_VARIABLE, Names
 from contracts.keys import BUNDLES_PREFIX, JOBS_PREFIX, RESULT_DOCUMENT, RESULTS_PREFIX
 from contracts.pipeline import JobTemplate
 from stacks.constructs.function import QueueFunction
-from stacks.constructs.grants import FOR_AWS_RESOURCES
+from stacks.constructs.grants import FOR_AWS_RESOURCES, allow
 from stacks.constructs.queue import WorkQueue
 from stacks.settings import Settings
 
 DISPATCH_TIMEOUT = cdk.Duration.seconds(60)
 SETTLE_TIMEOUT = cdk.Duration.minutes(5)
 """Settle reads every file of a result to compare checksums."""
+
+_ANY_UPLOAD = "Whoever uploads chooses the key, and every key may hold a video."
+_ANY_JOB = "A job's id stands in the name, and is known when the video is."
+_ANY_BUNDLE = "A bundle's key is its digest; which are on offer is in the stage's settings."
 
 
 class Orchestration(cdk.Stack):
@@ -60,50 +64,51 @@ class Orchestration(cdk.Stack):
         self._permit_dispatch(dispatch, job_template)
         self._permit_settle(settle)
         for function, queue in ((dispatch, uploads), (dispatch, completions), (settle, uploads)):
-            queue.queue.grant_send_messages(function.role)
-        topic.grant_publish(settle.role)
+            allow(function.role, ["sqs:GetQueueUrl", "sqs:SendMessage"], queue.queue.queue_arn)
+        allow(settle.role, ["sns:Publish"], topic.topic_arn)
 
     def _permit_dispatch(self, dispatch: QueueFunction, template: JobTemplate) -> None:
-        names = self._names
-        self._permit_reading_uploads(dispatch)
+        names, role = self._names, dispatch.role
+        self._permit_reading_uploads(role)
         models = _bucket_arn(names, names.models_bucket)
-        _allow(dispatch, ["s3:ListBucket"], models)
-        _allow(dispatch, ["s3:GetObject"], f"{models}/{BUNDLES_PREFIX}*")
+        allow(role, ["s3:ListBucket"], models)
+        allow(role, ["s3:GetObject"], f"{models}/{BUNDLES_PREFIX}*", because=_ANY_BUNDLE)
         results = _bucket_arn(names, names.results_bucket)
-        _allow(dispatch, ["s3:PutObject"], f"{results}/{JOBS_PREFIX}*")
-        self._permit_ledger(dispatch, "dynamodb:PutItem")
-        _allow(dispatch, ["sagemaker:CreateProcessingJob", "sagemaker:AddTags"], _jobs_arn(names))
-        _allow(
-            dispatch,
+        allow(role, ["s3:PutObject"], f"{results}/{JOBS_PREFIX}*", because=_ANY_JOB)
+        self._permit_ledger(role, "dynamodb:PutItem")
+        starting = ["sagemaker:CreateProcessingJob", "sagemaker:AddTags"]
+        allow(role, starting, _jobs_arn(names), because=_ANY_JOB)
+        allow(
+            role,
             ["iam:PassRole"],
             template.role_arn,
             conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         )
         # SageMaker attaches the key to the job's volume in the caller's name.
-        _allow(dispatch, ["kms:DescribeKey"], self._key.key_arn)
-        _allow(dispatch, ["kms:CreateGrant"], self._key.key_arn, conditions=FOR_AWS_RESOURCES)
-        self._key.grant_encrypt_decrypt(dispatch.role)
+        allow(role, ["kms:CreateGrant"], self._key.key_arn, conditions=FOR_AWS_RESOURCES)
 
     def _permit_settle(self, settle: QueueFunction) -> None:
-        names = self._names
-        self._permit_reading_uploads(settle)
+        names, role = self._names, settle.role
+        self._permit_reading_uploads(role)
         results = _bucket_arn(names, names.results_bucket)
-        _allow(settle, ["s3:ListBucket"], results)
-        _allow(settle, ["s3:GetObject"], f"{results}/{RESULTS_PREFIX}*")
-        _allow(settle, ["s3:PutObject"], f"{results}/{RESULTS_PREFIX}*/{RESULT_DOCUMENT}")
-        self._permit_ledger(settle)
-        _allow(settle, ["sagemaker:DescribeProcessingJob"], _jobs_arn(names))
-        self._key.grant_encrypt_decrypt(settle.role)
+        allow(role, ["s3:ListBucket"], results)
+        allow(role, ["s3:GetObject"], f"{results}/{RESULTS_PREFIX}*", because=_ANY_JOB)
+        committed = f"{results}/{RESULTS_PREFIX}*/{RESULT_DOCUMENT}"
+        allow(role, ["s3:PutObject"], committed, because=_ANY_JOB)
+        self._permit_ledger(role)
+        describing = ["sagemaker:DescribeProcessingJob"]
+        allow(role, describing, _jobs_arn(names), because=_ANY_JOB)
 
-    def _permit_reading_uploads(self, function: QueueFunction) -> None:
+    def _permit_reading_uploads(self, role: iam.Role) -> None:
         uploads = _bucket_arn(self._names, self._names.uploads_bucket)
-        _allow(function, ["s3:GetObject", "s3:GetObjectVersion"], f"{uploads}/*")
+        reading = ["s3:GetObject", "s3:GetObjectVersion"]
+        allow(role, reading, f"{uploads}/*", because=_ANY_UPLOAD)
         # Without them, S3 answers 403 for a missing object or version instead of 404.
-        _allow(function, ["s3:ListBucket", "s3:ListBucketVersions"], uploads)
+        allow(role, ["s3:ListBucket", "s3:ListBucketVersions"], uploads)
 
-    def _permit_ledger(self, function: QueueFunction, *more: str) -> None:
+    def _permit_ledger(self, role: iam.Role, *more: str) -> None:
         table = self._names.arn("dynamodb", f"table/{self._names.jobs_table}")
-        _allow(function, ["dynamodb:GetItem", "dynamodb:UpdateItem", *more], table)
+        allow(role, ["dynamodb:GetItem", "dynamodb:UpdateItem", *more], table)
 
     def _queue(self, id_: str, name: str, timeout: cdk.Duration) -> WorkQueue:
         return WorkQueue(
@@ -171,17 +176,6 @@ def _processing_ended(names: Names) -> events.EventPattern:
             "ProcessingJobName": [{"prefix": names.processing_job_prefix}],
             "ProcessingJobStatus": ["Completed", "Failed", "Stopped"],
         },
-    )
-
-
-def _allow(
-    function: QueueFunction,
-    actions: list[str],
-    *resources: str,
-    conditions: dict[str, Any] | None = None,
-) -> None:
-    function.role.add_to_policy(
-        iam.PolicyStatement(actions=actions, resources=list(resources), conditions=conditions or {})
     )
 
 

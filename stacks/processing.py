@@ -13,7 +13,7 @@ from constructs import Construct
 from contracts.env import Names
 from contracts.keys import BUNDLES_PREFIX, JOBS_PREFIX, RESULT_DOCUMENT, RESULTS_PREFIX
 from contracts.pipeline import JobTemplate
-from stacks.constructs.grants import FOR_AWS_RESOURCES
+from stacks.constructs.grants import FOR_AWS_RESOURCES, USE_OF_KEY, allow
 from stacks.constructs.logs import log_retention
 from stacks.settings import Settings
 
@@ -98,14 +98,21 @@ class ProcessingRole(Construct):
             f"arn:{names.partition}:s3:::{bucket}"
             for bucket in (names.uploads_bucket, names.results_bucket, names.models_bucket)
         )
-        self._allow(["s3:ListBucket"], uploads, results, models)
-        self._allow(
+        allow(self.role, ["s3:ListBucket"], uploads, results, models)
+        allow(
+            self.role,
             ["s3:GetObject"],
             f"{uploads}/*",
             f"{results}/{JOBS_PREFIX}*",
             f"{models}/{BUNDLES_PREFIX}*",
+            because="Jobs of every video, request and bundle of the stage share this role.",
         )
-        self._allow(["s3:PutObject", "s3:AbortMultipartUpload"], f"{results}/{RESULTS_PREFIX}*")
+        allow(
+            self.role,
+            ["s3:PutObject", "s3:AbortMultipartUpload"],
+            f"{results}/{RESULTS_PREFIX}*",
+            because="The path of a result holds its video's key and its job's id.",
+        )
         self.role.add_to_policy(
             iam.PolicyStatement(
                 effect=iam.Effect.DENY,  # a container never commits
@@ -113,9 +120,14 @@ class ProcessingRole(Construct):
                 resources=[f"{results}/{RESULTS_PREFIX}*/{RESULT_DOCUMENT}"],
             )
         )
-        key.grant_encrypt_decrypt(self.role)
-        self._allow(["kms:CreateGrant"], key.key_arn, conditions=FOR_AWS_RESOURCES)
-        self._allow(
+        allow(self.role, USE_OF_KEY, key.key_arn)
+        allow(self.role, ["kms:CreateGrant"], key.key_arn, conditions=FOR_AWS_RESOURCES)
+        self._allow_telling(names)
+
+    def _allow_telling(self, names: Names) -> None:
+        """Let SageMaker write a job's logs and metrics."""
+        allow(
+            self.role,
             [
                 "logs:CreateLogGroup",
                 "logs:CreateLogStream",
@@ -123,22 +135,13 @@ class ProcessingRole(Construct):
                 "logs:PutLogEvents",
             ],
             names.arn("logs", f"log-group:{LOG_GROUP}:*"),
+            because="SageMaker names a stream after the job and its instance.",
         )
-        self.role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["cloudwatch:PutMetricData"],
-                resources=["*"],  # the action knows no resources; the namespace narrows it
-                conditions={
-                    "StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/ProcessingJobs"}
-                },
-            )
-        )
-
-    def _allow(
-        self, actions: list[str], *resources: str, conditions: dict[str, Any] | None = None
-    ) -> None:
-        self.role.add_to_policy(
-            iam.PolicyStatement(
-                actions=actions, resources=list(resources), conditions=conditions or {}
-            )
+        allow(
+            self.role,
+            ["cloudwatch:PutMetricData"],
+            "*",
+            because="The action knows no resources; its condition names the namespace. "
+            "A token of the registry, which is for pulling the image, knows none either.",
+            conditions={"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/ProcessingJobs"}},
         )

@@ -12,6 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from contracts.env import ACCOUNT_VARIABLE, PARTITION_VARIABLE, STAGE_VARIABLE, Names
+from stacks.constructs.grants import USE_OF_KEY, accept, allow
 from stacks.constructs.lambda_code import lambda_code
 from stacks.constructs.logs import log_retention
 from stacks.settings import FunctionSettings
@@ -66,7 +67,7 @@ class QueueFunction(Construct):
             self,
             "Resource",
             function_name=name,
-            runtime=lambda_.Runtime.PYTHON_3_13,
+            runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
             handler=f"lambdas.{role_name}.handler.handler",
             code=lambda_code(role_name),
@@ -92,7 +93,9 @@ class QueueFunction(Construct):
                 **environment,
             },
         )
-        key.grant_decrypt(self.role)  # the function's own environment
+        allow(self.role, USE_OF_KEY, key.key_arn)  # its environment and queue, for a start
+        if settings.tracing:
+            accept(self.role, "IAM5[Resource::*]", "X-Ray knows no resources.")
         function.add_event_source(
             sources.SqsEventSource(
                 queue,
