@@ -39,6 +39,7 @@ class RawVideo:
     """As `vision.reader.PlannableVideo`."""
 
     duration_s = None
+    promised_frames = 0
 
     def __init__(self, path: Path, file: BinaryIO, limits: Limits) -> None:
         self._path = path

@@ -48,6 +48,7 @@ class ContainerVideo:
         self.timing = Timing(source.stream.time_base, is_order=self._pictures.order_is_time)
         self.frame_rate = frame_rate(source.stream)
         self.duration_s = file_duration_s(source.container, source.stream)
+        self.promised_frames = source.stream.frames
         self.file_size_bytes = source.file_size_bytes
 
     def packets(self) -> Iterator[IndexedPacket]:

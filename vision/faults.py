@@ -18,6 +18,10 @@ class RejectedVideoError(Exception):
         self.message = message
 
 
+class DecodeMemoryError(MemoryError):
+    """Reading the video took more memory than there was; no model was at fault."""
+
+
 class AttemptStoppedError(Exception):
     """
     The attempt was cancelled or ran out of time; it left no files, and another one may be made.

@@ -75,9 +75,9 @@ class Limits(VideoLimits):
             )
 
     def check_promised_frames(
-        self, selection: Selection, frame_count: int | None, duration_s: float | None
+        self, selection: Selection, frame_count: int, duration_s: float | None
     ) -> None:
-        """Check how many frames will be chosen of a video that is what its file says."""
+        """Check how many frames are chosen of what a file promises; 0 and None promise nothing."""
         if selection.kind is SelectionKind.ALL and frame_count:
             self.check_frames(frame_count)
         elif selection.every_nth is not None and frame_count:

@@ -105,8 +105,10 @@ class PictureStream(PacketStream):
         stream: VideoStream,
         *,
         reopen: Callable[[], AbstractContextManager["Reopened"]],
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(container, stream)
+        self._check = check
         self._reopen = reopen
         self._recent_damage: deque[int | None] = deque(maxlen=_RECENT_DAMAGE)
         self._pending_times: list[int] = []
@@ -141,6 +143,7 @@ class PictureStream(PacketStream):
     def _decode(self) -> Iterator[Picture]:
         count, last = 0, None
         for packet in itertools.chain(self.packets(), [None]):
+            self._check()
             if packet is not None:
                 self._note_packet(packet)
             for image in self._decoded(packet):
@@ -159,6 +162,7 @@ class PictureStream(PacketStream):
         with self._reopen() as again:
             packets = PacketStream(again.container, again.stream)
             for packet in itertools.chain(packets.packets(), [None]):
+                self._check()
                 try:
                     images = again.stream.decode(packet)
                 except av.error.FFmpegError:

@@ -7,24 +7,22 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 from contracts.messages import InferenceRequest
 from contracts.outcomes import Outcome, RejectionCode, RetryCode
 from contracts.results import AttemptDocument, Counts, Engine, ResultFile
 from vision.cores import available_cores
 from vision.decode import batches
-from vision.faults import AttemptStoppedError, RejectedVideoError
+from vision.faults import AttemptStoppedError, DecodeMemoryError, RejectedVideoError
 from vision.frames import FrameBatch
+from vision.limits import Limits
 from vision.models.base import ModelInput, Prediction, VisionModel
 from vision.overlap import Line
 from vision.reader import PlanDeviationError, VideoReader
 from vision.results import AttemptWriter, write_attempt
 from vision.shards import Shard
-from vision.video import Limits
 from vision.workers import Parallelism
 
-T = TypeVar("T")
 Predicted = tuple[FrameBatch, list[Prediction]]
 
 MAX_DECODED_BYTES = 32 << 20
@@ -59,6 +57,7 @@ def process_video(
     scratch: Path | None = None,
     shard: Shard | None = None,
     cancel: Callable[[], bool] | None = None,
+    alive: Callable[[], None] = lambda: None,
     parallelism: Parallelism | None = None,
 ) -> AttemptDocument:
     """
@@ -72,10 +71,12 @@ def process_video(
         scratch: Where files grow before they appear in `folder`.
         shard: Process a contiguous range of GOPs only; `vision.merge` joins the results.
         cancel: Asked often; the attempt ends when it answers true.
+        alive: Called with every packet, in any thread: a decoder that hangs calls it no more.
         parallelism: Of decoding; on all the cores there are unless given.
 
     Raises:
         AttemptStoppedError: It was cancelled, or the request's deadline passed.
+        DecodeMemoryError: Reading the video took more memory than there was.
         ValueError: The model wants another canvas than `image_size`.
     """
     start = time.perf_counter()
@@ -85,7 +86,7 @@ def process_video(
         reader = VideoReader(
             path, request.selection, model_input, limits or Limits(), parallelism, plans, shard
         )
-        run = _Run(request, reader, _checker(request, cancel), progress)
+        run = _Run(request, reader, _checker(request, cancel), progress, alive)
         with AttemptWriter(folder, scratch) as writer:
             try:
                 run.process(model, writer)
@@ -191,11 +192,13 @@ class _Run:
     reader: VideoReader
     check: Callable[[], None]
     progress: Callable[[Progress], None] | None
+    alive: Callable[[], None] = lambda: None
     files: tuple[ResultFile, ...] = ()
     frames_processed: int = 0
     detections: int = 0
     rejection: RejectedVideoError | None = None
     engine: Engine | None = None
+    decoding_since: float | None = None
     timings_s: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("decode", "inference", "write", "total"), 0.0)
     )
@@ -210,9 +213,9 @@ class _Run:
         self.engine = model.engine
         self.check()
         with Line(self.check) as line:
-            reader.check = line.raise_if_stopped
+            reader.check = self._decode_checker(line)
             decoded = line.ahead(
-                self.timed("decode", batches(reader.frames(), reader.model_input.max_batch)),
+                self._decoded(batches(reader.frames(), reader.model_input.max_batch)),
                 size_bytes=lambda batch: batch.pixels.nbytes,
                 max_bytes=MAX_DECODED_BYTES,
                 name="decode",
@@ -229,6 +232,7 @@ class _Run:
                         writer.write(record, prediction)
                         self.detections += len(prediction.detections)
                 self.frames_processed += len(batch.frames)
+                reader.limits.check_frames(self.frames_processed)
                 if self.progress is not None:
                     time_s = batch.frames[-1].time_s
                     self.progress(Progress(self.frames_processed, time_s, reader.duration_s))
@@ -236,6 +240,17 @@ class _Run:
             raise nothing_selected(self.request, reader.report.frame_count)
         with self.stage("write"):
             self.files = writer.finish()
+
+    def _decode_checker(self, line: Line) -> Callable[[], None]:
+        def check() -> None:
+            line.raise_if_stopped()
+            self.alive()
+            waited_s = self.timings_s["decode"]
+            if (since := self.decoding_since) is not None:
+                waited_s += time.perf_counter() - since
+            self.reader.limits.check_decode_time(waited_s)
+
+        return check
 
     def _predicted(
         self, decoded: Iterator[FrameBatch], model: VisionModel
@@ -274,11 +289,16 @@ class _Run:
         finally:
             self.timings_s[name] += time.perf_counter() - start
 
-    def timed(self, name: str, items: Iterator[T]) -> Generator[T, None, None]:
+    def _decoded(self, found: Iterator[FrameBatch]) -> Generator[FrameBatch, None, None]:
         while True:
-            with self.stage(name):
+            self.decoding_since = time.perf_counter()
+            with self.stage("decode"):
                 try:
-                    item = next(items)
+                    batch = next(found)
                 except StopIteration:
                     return
-            yield item
+                except MemoryError as error:
+                    raise DecodeMemoryError(str(error)) from error
+                finally:
+                    self.decoding_since = None
+            yield batch

@@ -59,6 +59,10 @@ class PlannableVideo(Protocol):
         """As in its facts."""
 
     @property
+    def promised_frames(self) -> int:
+        """As its file says; 0 where it does not."""
+
+    @property
     def file_size_bytes(self) -> int:
         """Of the whole file."""
 
@@ -135,6 +139,7 @@ class VideoReader:
             self._look()
             return
         with self._open() as video:
+            self._check_promise(video.promised_frames, video.duration_s)
             selector = make_selector(self.selection)
             shared = PlannedDecoding(
                 self.model_input, self.limits, video.timing.time_base, self.check
@@ -142,7 +147,7 @@ class VideoReader:
             planner = self._planner(video, selector, DecodeReport())
             planner.part = self._part
             frames = decode_tasks(
-                planner.tasks(read_gops(video.packets())),
+                planner.tasks(read_gops(self._checked(video.packets()))),
                 lambda threads: video.decoder(shared, threads),
                 self.parallelism,
             )
@@ -166,9 +171,10 @@ class VideoReader:
         given_count, given_digest = self._given_count, self._given_digest
         count = digest = 0
         selector, self.report = make_selector(self.selection), DecodeReport()
-        with open_video(self.path, self.limits) as video:
+        with open_video(self.path, self.limits, self.check) as video:
             self.facts = video.facts
             self.duration_s = file_duration_s(video.container, video.stream)
+            self._check_promise(video.stream.frames, self.duration_s)
             frames = decode_frames(video, selector, self.model_input, self.report, self.check)
             for frame in frames:
                 if not self._is_mine(frame.record):
@@ -204,13 +210,21 @@ class VideoReader:
             partition = Partition(shard, self.model_input.max_batch, video.file_size_bytes)
             planner = self._planner(video, selector, self.report)
             planner.observe = partition.add
-            for _ in planner.tasks(read_gops(video.packets())):
-                self.check()
+            for _ in planner.tasks(read_gops(self._checked(video.packets()))):
+                pass
             self.warnings = video.warnings(selector, self.report)
         if partition.frames is None:
             return False
         self._part = Part(*partition.frames, self.report.frame_count)
         return True
+
+    def _check_promise(self, frame_count: int, duration_s: float | None) -> None:
+        self.limits.check_promised_frames(self.selection, frame_count, duration_s)
+
+    def _checked(self, packets: Iterator[IndexedPacket]) -> Iterator[IndexedPacket]:
+        for packet in packets:
+            self.check()
+            yield packet
 
     def _planner(self, video: PlannableVideo, selector: Selector, report: DecodeReport) -> Planner:
         clock = PresentationClock(video.timing.time_base, video.frame_rate)
@@ -223,7 +237,7 @@ class VideoReader:
 
     def _look(self) -> None:
         """Facts of a video of which no frame is decoded here."""
-        with open_video(self.path, self.limits) as video:
+        with open_video(self.path, self.limits, self.check) as video:
             self.facts = video.facts
             self.duration_s = file_duration_s(video.container, video.stream)
         self._conclude()

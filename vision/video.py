@@ -7,7 +7,7 @@ containers, so a hostile playlist can neither fetch anything nor read other file
 
 import errno
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -74,9 +74,14 @@ class Video:
 
 
 @contextmanager
-def open_video(path: Path, limits: Limits | None = None) -> Iterator[Video]:
+def open_video(
+    path: Path, limits: Limits | None = None, check: Callable[[], None] = lambda: None
+) -> Iterator[Video]:
     """
     Open a video file and decode its first picture; the file is closed with the context.
+
+    Args:
+        check: Called before every packet; what it raises ends the decoding.
 
     Raises:
         RejectedVideoError: The file is not a video that can be processed.
@@ -87,6 +92,7 @@ def open_video(path: Path, limits: Limits | None = None) -> Iterator[Video]:
             source.container,
             source.stream,
             reopen=lambda: open_source(path, limits, careful=True),
+            check=check,
         )
         first = _first_picture(pictures, source.stream.frames)
         source.limits.check_pixels(first.image.width, first.image.height)
