@@ -8,6 +8,7 @@ ACCOUNT_VARIABLE = "FRAMEWRIGHT_ACCOUNT_ID"
 PARTITION_VARIABLE = "FRAMEWRIGHT_PARTITION"
 JOB_TEMPLATE_VARIABLE = "FRAMEWRIGHT_JOB_TEMPLATE"
 SETTINGS_VARIABLE = "FRAMEWRIGHT_SETTINGS"
+RECONCILE_VARIABLE = "FRAMEWRIGHT_RECONCILE"
 
 ML_ROOT_VARIABLE = "ML_ROOT"
 """Where a container finds SageMaker's tree; `/opt/ml` unless set, as it is on one machine."""
@@ -21,9 +22,13 @@ PROCESSING_RESULTS = "processing/output/results"
 
 BY_STATE_INDEX = "by-state"
 """The jobs table's index by state and time."""
+BY_SOURCE_INDEX = "by-source"
+"""The jobs table's index by source: which versions of an object the ledger has jobs for."""
 
 _STAGE = re.compile(r"[a-z][a-z0-9]{1,9}")
-_JOB_NAME = re.compile(r"fw-(?P<stage>[a-z0-9]+)-(?P<job>[0-9a-f]{32})-a(?P<attempt>[1-9]\d*)")
+_JOB_NAME = re.compile(
+    r"fw-(?P<stage>[a-z0-9]+)-(?P<job>[0-9a-f]{32})-a(?P<attempt>[1-9]\d*)(-s(?P<start>[1-9]\d*))?"
+)
 
 
 def check_stage(stage: str) -> str:
@@ -95,6 +100,15 @@ class Names:
         return self.arn("sns", self.outcomes_topic)
 
     @property
+    def alarms_topic(self) -> str:
+        return f"{self.prefix}-alarms"
+
+    @property
+    def reconcile_dead_letters(self) -> str:
+        """Runs of reconcile that could not be started, or died; the next run does their work."""
+        return self.dead_letter_queue(self.function("reconcile"))
+
+    @property
     def prefix(self) -> str:
         """What every name of the stage starts with."""
         return f"framewright-{self.stage}"
@@ -104,9 +118,10 @@ class Names:
         """What every Processing job of the stage starts with."""
         return f"fw-{self.stage}-"
 
-    def processing_job(self, job_id: str, attempt: int) -> str:
-        """The name of an attempt's Processing job; being determined, it cannot start twice."""
-        return f"{self.processing_job_prefix}{job_id}-a{attempt}"
+    def processing_job(self, job_id: str, attempt: int, start: int = 1) -> str:
+        """The name of a start's Processing job; being determined, it cannot start twice."""
+        again = f"-s{start}" if start > 1 else ""
+        return f"{self.processing_job_prefix}{job_id}-a{attempt}{again}"
 
     def function(self, role: str) -> str:
         """The name of a Lambda function by its role's folder."""
@@ -132,9 +147,9 @@ class Names:
         return f"{self.prefix}-{purpose}-{self.account}-{self.region}"
 
 
-def parse_processing_job(name: str) -> tuple[str, str, int]:
+def parse_processing_job(name: str) -> tuple[str, str, int, int]:
     """
-    Stage, job id and attempt of a Processing job's name.
+    Stage, job id, attempt and start of a Processing job's name.
 
     Raises:
         ValueError: The job is not one of ours.
@@ -142,4 +157,4 @@ def parse_processing_job(name: str) -> tuple[str, str, int]:
     match = _JOB_NAME.fullmatch(name)
     if match is None:
         raise ValueError(f"not a processing job of Framewright: {name!r}")
-    return match["stage"], match["job"], int(match["attempt"])
+    return match["stage"], match["job"], int(match["attempt"]), int(match["start"] or 1)

@@ -110,15 +110,26 @@ class InferenceRequests:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRequest:
-    """Asks dispatch to start an attempt of a job that the ledger already holds."""
+    """
+    Asks dispatch to start an attempt of a job that the ledger already holds.
+
+    Attributes:
+        start: Which start of the attempt; a backend that ran out of capacity costs a start only.
+        waits: How often the start had waited for a busy backend when this was sent. Of two
+            messages that wait for the same start, the one that is behind the ledger is dropped.
+    """
 
     SCHEMA: ClassVar[str] = "framewright/attempt-request/1"
 
     job_id: str
     attempt: int
+    start: int = 1
+    waits: int = 0
 
     def __post_init__(self) -> None:
         check_job(self.job_id, self.attempt)
+        if self.start < 1 or self.waits < 0:
+            raise ValueError(f"start counts from 1, waits from 0; got {self.start}, {self.waits}")
 
 
 @dataclass(frozen=True, slots=True)

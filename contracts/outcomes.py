@@ -77,6 +77,8 @@ class RejectionCode(StrEnum):
     """S3 holds the object but does not give it out: archived, or under a key of the sender's."""
     SOURCE_REPLACED = "source_replaced"
     """A newer version took the key before this one could be read; the newer one has its own job."""
+    CANCELLED = "cancelled"
+    """An operator ended the job; nothing was wrong with the video."""
 
 
 class RetryCode(StrEnum):
@@ -86,6 +88,8 @@ class RetryCode(StrEnum):
     """The attempt's files are missing or differ from what attempt.json says of them."""
     JOB_FAILED = "job_failed"
     JOB_STOPPED = "job_stopped"
+    JOB_LOST = "job_lost"
+    """The backend knows nothing of the attempt that the ledger says it took."""
     OUT_OF_MEMORY = "out_of_memory"
     TIME_LIMIT = "time_limit"
     CRASHED = "crashed"
@@ -95,6 +99,8 @@ class WarningCode(StrEnum):
     """What a reader of a committed result should know."""
 
     DAMAGED_PACKETS = "damaged_packets"
+    FRAMES_LOST = "frames_lost"
+    """Frames that could not be decoded; they are counted, so the others keep their indices."""
     STREAM_CUT_SHORT = "stream_cut_short"
     MISSING_TIMESTAMPS = "missing_timestamps"
     FRAME_NOT_FOUND = "frame_not_found"

@@ -1,7 +1,7 @@
 """What a stage's Lambdas are told at deployment: what uploads may ask for, and a job's form."""
 
 import fnmatch
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from contracts.messages import Model
 from contracts.models import resolve_model
@@ -60,6 +60,32 @@ class PipelineSettings:
             offered = ", ".join(self.allowed_selections)
             raise ValueError(f"the stage does not offer {selection}; it offers {offered}")
         return selection
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileSettings:
+    """
+    When reconcile looks for what was lost, and how much of it in one run.
+
+    Attributes:
+        received_after_s: How long a job may be RECEIVED without a change before it is looked at.
+        dispatched_after_s: The same for DISPATCHED: the route's expected time.
+        uploaded_after_s: How long an upload may be unknown to the ledger.
+        max_jobs: Most jobs of one state in one run.
+        max_versions: Most object versions that one run lists to find lost uploads.
+    """
+
+    every_minutes: int
+    received_after_s: int
+    dispatched_after_s: int
+    uploaded_after_s: int
+    max_jobs: int
+    max_versions: int
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if (value := getattr(self, field.name)) < 1:
+                raise ValueError(f"{field.name} must be at least 1, got {value}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts.documents import DocumentError, from_dict
 from contracts.env import check_stage
-from contracts.pipeline import PipelineSettings
+from contracts.pipeline import PipelineSettings, ReconcileSettings
 
 MAX_VOLUME_GB = 16_384
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
@@ -68,6 +68,7 @@ class Settings:
     keep_data: bool
     log_retention_days: int
     pipeline: PipelineSettings
+    reconcile: ReconcileSettings
     processing: ProcessingSettings
     functions: FunctionSettings
 

@@ -9,7 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from contracts.env import BY_STATE_INDEX, Names
+from contracts.env import BY_SOURCE_INDEX, BY_STATE_INDEX, Names
 from contracts.keys import JOBS_PREFIX
 from stacks.constructs.bucket import AccessLogsBucket, PrivateBucket
 from stacks.constructs.removal import removal_policy
@@ -129,6 +129,12 @@ class JobsTable(Construct):
             index_name=BY_STATE_INDEX,
             partition_key=_string("state_shard"),
             sort_key=_string("updated_at"),
+        )
+        table.add_global_secondary_index(
+            index_name=BY_SOURCE_INDEX,
+            partition_key=_string("source_uri"),
+            sort_key=_string("source_version"),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
 
 

@@ -5,126 +5,51 @@ Events are hints; this is the truth. A method that returns False changed nothing
 was no longer in a state the transition starts from: somebody was faster, or the event was late.
 """
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
-from contracts.documents import from_dict, to_json
-from contracts.env import BY_STATE_INDEX
-from contracts.messages import Model, Source
 from contracts.outcomes import JobState
-from contracts.selection import Selection
+from lambdas.common.reading import LedgerReader
+from lambdas.common.record import (
+    JobRecord,
+    Transition,
+    new_record,
+    record_to_item,
+    serialize,
+    shard_of,
+    state_shard,
+    utc_now,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-STATE_SHARDS = 8
-"""
-Partitions of the index by state, per state. A partition takes 1,000 writes a second; ten million
-jobs a day are about 460 transitions a second, so eight leave a factor of 17 for bursts:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
-"""
+__all__ = ["JobRecord", "Ledger", "Transition", "new_record", "utc_now"]
 
-_SERIALIZER = TypeSerializer()
-_DESERIALIZER = TypeDeserializer()
+MAX_HISTORY = 40
+"""Steps kept of a job's life, its first and its latest: an item holds 400 kB at most."""
+MAX_NOTE_CHARACTERS = 1000
 
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One step of a job's life; `at` is UTC, ISO 8601."""
-
-    at: str
-    state: JobState
-    attempt: int
-    note: str | None = None
+_OPEN = "#state IN (:received, :dispatched)"
+_UNDECIDED = f"{_OPEN} AND attribute_not_exists(committing)"
+"""Neither ended, nor bound to succeed because an attempt was found whole and is being committed."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobRecord:
-    """
-    One job as the ledger has it.
-
-    Attributes:
-        attempt: The current attempt, from 1.
-        route: The backend that runs the attempt, with `reason`, why that one.
-        backend_ref: What the backend calls the attempt.
-        code: With `message`, the last error; stays until the job succeeds.
-        result_key: The committed `result.json`.
-        published: Whether the outcome was told.
-    """
-
-    job_id: str
-    state: JobState
-    attempt: int
-    source: Source
-    model: Model
-    selection: Selection
-    created_at: str
-    updated_at: str
-    history: tuple[Transition, ...]
-    route: str | None = None
-    reason: str | None = None
-    backend_ref: str | None = None
-    code: str | None = None
-    message: str | None = None
-    result_key: str | None = None
-    published: bool = False
-    cost_usd: float | None = None
-
-
-def utc_now() -> str:
-    """Now, as the ledger writes times: UTC, ISO 8601, milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def new_record(
-    *, job_id: str, source: Source, model: Model, selection: Selection, now: str
-) -> JobRecord:
-    """A job that has just been received, before its first attempt."""
-    return JobRecord(
-        job_id=job_id,
-        state=JobState.RECEIVED,
-        attempt=1,
-        source=source,
-        model=model,
-        selection=selection,
-        created_at=now,
-        updated_at=now,
-        history=(Transition(now, JobState.RECEIVED, 1),),
-    )
-
-
-class Ledger:
+class Ledger(LedgerReader):
     """The jobs table of one stage."""
 
     def __init__(
         self, *, client: "DynamoDBClient", table: str, now: Callable[[], str] = utc_now
     ) -> None:
-        self._client = client
-        self._table = table
+        super().__init__(client=client, table=table)
         self._now = now
-
-    def get(self, job_id: str) -> JobRecord | None:
-        """The job as of the last write, or None."""
-        response = self._client.get_item(
-            TableName=self._table, Key={"job_id": {"S": job_id}}, ConsistentRead=True
-        )
-        item = response.get("Item")
-        return _record(item) if item else None
 
     def create(self, record: JobRecord) -> bool:
         """Enter a new job; False when the ledger has it already."""
-        item = {**json.loads(to_json(record), parse_float=Decimal)}
-        item["state_shard"] = state_shard(record.state, _shard(record.job_id))
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item={name: _SERIALIZER.serialize(value) for name, value in item.items()},
+                Item=record_to_item(record),
                 ConditionExpression="attribute_not_exists(job_id)",
             )
         except self._client.exceptions.ConditionalCheckFailedException:
@@ -132,17 +57,61 @@ class Ledger:
         return True
 
     def dispatched(
-        self, job_id: str, attempt: int, *, route: str, reason: str, backend_ref: str
+        self,
+        job_id: str,
+        attempt: int,
+        *,
+        route: str,
+        reason: str,
+        backend_ref: str,
+        start: int = 1,
+        waited: int = 0,
     ) -> bool:
-        """RECEIVED → DISPATCHED: a backend has taken the attempt."""
+        """RECEIVED → DISPATCHED: a backend has taken the attempt, after so many waits."""
+        after = f" It had found the backend busy {waited} times." if waited else ""
         return self._move(
             job_id,
             JobState.DISPATCHED,
             attempt=attempt,
-            condition="#state = :received AND #attempt = :given",
-            values={":received": JobState.RECEIVED, ":given": attempt},
+            condition="#state = :received AND #attempt = :given AND #start = :given_start",
+            values={":received": JobState.RECEIVED, ":given": attempt, ":given_start": start},
             changes={"route": route, "reason": reason, "backend_ref": backend_ref},
-            note=f"{route}: {reason}",
+            note=f"{route}: {reason}{after}",
+        )
+
+    def wait(self, job_id: str, attempt: int, *, start: int, waits: int, reason: str) -> bool:
+        """
+        RECEIVED, and still so: the backend is busy. Spends no attempt and adds no history.
+
+        Args:
+            waits: How often the start has waited now; False where the ledger knows of as many.
+        """
+        return self._update(
+            job_id,
+            "SET waits = :waits, waiting = :reason, updated_at = :now",
+            condition="#state = :received AND #attempt = :given AND #start = :given_start "
+            "AND waits < :waits",
+            values={
+                ":received": JobState.RECEIVED,
+                ":given": attempt,
+                ":given_start": start,
+                ":waits": waits,
+                ":reason": reason[:MAX_NOTE_CHARACTERS],
+                ":now": self._now(),
+            },
+            names=("state", "attempt", "start"),
+        )
+
+    def restart(self, job_id: str, attempt: int, *, start: int, reason: str) -> bool:
+        """DISPATCHED → RECEIVED with the next start: the backend lacked capacity for this one."""
+        return self._move(
+            job_id,
+            JobState.RECEIVED,
+            attempt=attempt,
+            condition=f"{_UNDECIDED} AND #attempt = :given AND #start = :given_start",
+            values=_open_states() | {":given": attempt, ":given_start": start},
+            changes={"start": start + 1, "waits": 0},
+            note=f"The backend had no capacity for the attempt, which waits its turn: {reason}",
         )
 
     def retry(self, job_id: str, attempt: int, *, code: str, message: str) -> bool:
@@ -151,10 +120,36 @@ class Ledger:
             job_id,
             JobState.RECEIVED,
             attempt=attempt + 1,
-            condition="#state IN (:received, :dispatched) AND #attempt = :given",
+            condition=f"{_UNDECIDED} AND #attempt = :given",
             values=_open_states() | {":given": attempt},
-            changes={"code": code, "message": message},
-            note=f"attempt {attempt}: {code}: {message}",
+            changes={"code": code, "message": message, "start": 1, "waits": 0},
+            note=f"After attempt {attempt}: {code}: {message}",
+        )
+
+    def claim(self, job_id: str, attempt: int) -> bool:
+        """
+        Bind an open job to the result of an attempt that was found whole, before it is committed.
+
+        From then on nothing else can end the job, so a commit and another end never both happen.
+        False where the job has ended, is bound to another attempt, or began anew after this one.
+        """
+        return self._update(
+            job_id,
+            "SET committing = :given",
+            condition=f"{_OPEN} AND first_attempt <= :given "
+            "AND (attribute_not_exists(committing) OR committing = :given)",
+            values=_open_states() | {":given": attempt},
+            names=("state",),
+        )
+
+    def release(self, job_id: str, attempt: int) -> bool:
+        """Undo `claim`: the attempt's files were damaged before they were committed."""
+        return self._update(
+            job_id,
+            "REMOVE committing",
+            condition=f"{_OPEN} AND committing = :given",
+            values=_open_states() | {":given": attempt},
+            names=("state",),
         )
 
     def succeed(self, job_id: str, attempt: int, *, result_key: str) -> bool:
@@ -163,10 +158,11 @@ class Ledger:
             job_id,
             JobState.SUCCEEDED,
             attempt=attempt,
-            condition="#state IN (:received, :dispatched)",
+            condition=_OPEN,
             values=_open_states(),
             changes={"result_key": result_key},
-            removals=("code", "message"),
+            removals=("code", "message", "committing"),
+            note=f"Attempt {attempt} was found whole and committed.",
         )
 
     def reject(self, job_id: str, attempt: int, *, code: str, message: str) -> bool:
@@ -175,7 +171,7 @@ class Ledger:
             job_id,
             JobState.REJECTED,
             attempt=attempt,
-            condition="#state IN (:received, :dispatched)",
+            condition=_UNDECIDED,
             values=_open_states(),
             changes={"code": code, "message": message},
             note=f"{code}: {message}",
@@ -187,33 +183,53 @@ class Ledger:
             job_id,
             JobState.FAILED,
             attempt=attempt,
-            condition="#state IN (:received, :dispatched) AND #attempt = :given",
+            condition=f"{_UNDECIDED} AND #attempt = :given",
             values=_open_states() | {":given": attempt},
             changes={"code": code, "message": message},
-            note=f"attempt {attempt}, the last: {code}: {message}",
+            note=f"After attempt {attempt}, the last: {code}: {message}",
         )
 
-    def mark_published(self, job_id: str) -> None:
-        """Note that the outcome has been told."""
-        self._client.update_item(
-            TableName=self._table,
-            Key={"job_id": {"S": job_id}},
-            UpdateExpression="SET published = :true",
-            ExpressionAttributeValues={":true": {"BOOL": True}},
+    def redrive(self, job_id: str, attempt: int, *, note: str) -> bool:
+        """FAILED → RECEIVED with the next attempt and a new budget of attempts."""
+        return self._move(
+            job_id,
+            JobState.RECEIVED,
+            attempt=attempt + 1,
+            condition="#state = :failed AND #attempt = :given",
+            values={":failed": JobState.FAILED, ":given": attempt},
+            changes={
+                "first_attempt": attempt + 1,
+                "start": 1,
+                "waits": 0,
+                "published": False,
+            },
+            note=note,
         )
 
-    def in_state(self, state: JobState, *, limit: int) -> Iterator[JobRecord]:
-        """Jobs in a state, the latest of each index partition first, `limit` from each at most."""
-        for shard in range(STATE_SHARDS):
-            response = self._client.query(
-                TableName=self._table,
-                IndexName=BY_STATE_INDEX,
-                KeyConditionExpression="state_shard = :shard",
-                ExpressionAttributeValues={":shard": {"S": state_shard(state, shard)}},
-                ScanIndexForward=False,
-                Limit=limit,
-            )
-            yield from map(_record, response["Items"])
+    def touch(self, record: JobRecord, *, note: str) -> bool:
+        """Note what a look at a job found; it moves to the young end of the walk by age."""
+        return self._update(
+            record.job_id,
+            "SET updated_at = :now, checked = :note",
+            condition="#state = :state AND updated_at = :seen",
+            values={
+                ":state": record.state,
+                ":seen": record.updated_at,
+                ":now": self._now(),
+                ":note": note[:MAX_NOTE_CHARACTERS],
+            },
+            names=("state",),
+        )
+
+    def mark_published(self, record: JobRecord) -> bool:
+        """Note that the outcome has been told; False where the job was redriven meanwhile."""
+        return self._update(
+            record.job_id,
+            "SET published = :true",
+            condition="#state = :state AND #attempt = :given",
+            values={":true": True, ":state": record.state, ":given": record.attempt},
+            names=("state", "attempt"),
+        )
 
     def _move(
         self,
@@ -224,34 +240,65 @@ class Ledger:
         condition: str,
         values: Mapping[str, object],
         changes: Mapping[str, object],
+        note: str,
         removals: tuple[str, ...] = (),
-        note: str | None = None,
     ) -> bool:
+        """A transition: of state, indexes, time and history in one write."""
         now = self._now()
-        step = {"at": now, "state": state, "attempt": attempt} | ({"note": note} if note else {})
+        note = note[:MAX_NOTE_CHARACTERS]
         changed = {
             "state": state,
             "attempt": attempt,
-            "state_shard": state_shard(state, _shard(job_id)),
+            "state_shard": state_shard(state, shard_of(job_id)),
             "updated_at": now,
             **changes,
         }
+        removals = (*removals, "waiting", "checked")
         sets = [f"#{name} = :new_{name}" for name in changed]
-        sets.append("#history = list_append(#history, :step)")
-        update = "SET " + ", ".join(sets)
-        if removals:
-            update += " REMOVE " + ", ".join(f"#{name}" for name in removals)
+        update = "SET " + ", ".join([*sets, "#history = list_append(#history, :step)"])
+        update += " REMOVE " + ", ".join(f"#{name}" for name in removals)
+        step = {"at": now, "state": state, "attempt": attempt, "note": note}
         new_values = {f":new_{name}": value for name, value in changed.items()}
-        everything = {**values, **new_values, ":step": [step]}
+        names = {"state", "attempt", "history", "start", *changed, *removals}
+        while not self._update(
+            job_id,
+            update,
+            condition=f"({condition}) AND size(#history) < :most",
+            values={**values, **new_values, ":step": [step], ":most": MAX_HISTORY},
+            names=tuple(name for name in names if f"#{name}" in update + condition),
+        ):
+            if not self._make_room(job_id):
+                return False
+        return True
+
+    def _make_room(self, job_id: str) -> bool:
+        """Leave out the oldest step but the first, if the history is full."""
+        return self._update(
+            job_id,
+            "SET history_left_out = history_left_out + :one REMOVE #history[1]",
+            condition="size(#history) >= :most",
+            values={":one": 1, ":most": MAX_HISTORY},
+            names=("history",),
+        )
+
+    def _update(
+        self,
+        job_id: str,
+        update: str,
+        *,
+        condition: str,
+        values: Mapping[str, object],
+        names: tuple[str, ...],
+    ) -> bool:
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key={"job_id": {"S": job_id}},
                 UpdateExpression=update,
                 ConditionExpression=condition,
-                ExpressionAttributeNames={f"#{n}": n for n in (*changed, *removals, "history")},
+                ExpressionAttributeNames={f"#{name}": name for name in names},
                 ExpressionAttributeValues={
-                    name: _SERIALIZER.serialize(value) for name, value in everything.items()
+                    name: serialize(value) for name, value in values.items()
                 },
             )
         except self._client.exceptions.ConditionalCheckFailedException:
@@ -259,30 +306,5 @@ class Ledger:
         return True
 
 
-def state_shard(state: JobState, shard: int) -> str:
-    """The partition key of the index by state."""
-    return f"{state}#{shard}"
-
-
 def _open_states() -> dict[str, object]:
     return {":received": JobState.RECEIVED, ":dispatched": JobState.DISPATCHED}
-
-
-def _shard(job_id: str) -> int:
-    return int(job_id[:8], 16) % STATE_SHARDS
-
-
-def _record(item: Mapping[str, Any]) -> JobRecord:
-    values = {name: _number(_DESERIALIZER.deserialize(value)) for name, value in item.items()}
-    values.pop("state_shard")
-    return from_dict(JobRecord, values)
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, dict):
-        return {name: _number(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_number(item) for item in value]
-    return value

@@ -17,6 +17,7 @@ class ProcessingEnd:
 
     job_id: str
     attempt: int
+    start: int
     name: str
 
 
@@ -38,7 +39,7 @@ def read_completion(body: str, names: Names) -> Completion | ProcessingEnd:
     if message.get("detail-type") != PROCESSING_EVENT:
         raise ValueError(f"not a completion: {body[:200]!r}")
     name = message["detail"]["ProcessingJobName"]
-    stage, job_id, attempt = parse_processing_job(name)
+    stage, job_id, attempt, start = parse_processing_job(name)
     if stage != names.stage:
         raise ValueError(f"the job {name} is of another stage than {names.stage}")
-    return ProcessingEnd(job_id, attempt, name)
+    return ProcessingEnd(job_id, attempt, start, name)

@@ -74,7 +74,7 @@ class Settler:
             record = self._record(message.job_id)
         if record.state.is_terminal and not record.published:
             self._publish(record)
-            self.ledger.mark_published(record.job_id)
+            self.ledger.mark_published(record)
         return record
 
     def _record(self, job_id: str) -> JobRecord:

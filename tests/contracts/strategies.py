@@ -18,7 +18,8 @@ from contracts.messages import (
     Source,
 )
 from contracts.outcomes import JobState, Outcome, RejectionCode, RetryCode
-from contracts.pipeline import JobTemplate, PipelineSettings
+from contracts.pipeline import JobTemplate, PipelineSettings, ReconcileSettings
+from contracts.requests import JobCheck, ReprocessRequest
 from contracts.results import (
     AttemptDocument,
     Counts,
@@ -202,7 +203,16 @@ templates = st.builds(
 documents: dict[type, st.SearchStrategy[Any]] = {
     InferenceRequest: requests,
     InferenceRequests: st.builds(InferenceRequests, requests=_few(requests)),
-    AttemptRequest: st.builds(AttemptRequest, job_id=job_ids, attempt=attempts),
+    AttemptRequest: st.builds(
+        AttemptRequest, job_id=job_ids, attempt=attempts, start=attempts, waits=counts
+    ),
+    ReprocessRequest: st.builds(
+        ReprocessRequest, source=sources, model=st.none() | texts, selection=st.none() | texts
+    ),
+    JobCheck: st.builds(JobCheck, job_id=job_ids),
+    ReconcileSettings: st.builds(
+        ReconcileSettings, **dict.fromkeys(ReconcileSettings.__dataclass_fields__, attempts)
+    ),
     Completion: ended(
         Completion,
         job_id=job_ids,

@@ -125,12 +125,12 @@ def test_a_request_that_fits_no_backend_is_refused_with_its_size() -> None:
         )
 
 
-@given(stage=stages, job=job_ids, attempt=st.integers(1, 10**9))
+@given(stage=stages, job=job_ids, attempt=st.integers(1, 10**6), start=st.integers(1, 10**6))
 def test_a_processing_jobs_name_is_taken_apart_as_it_was_built(
-    stage: str, job: str, attempt: int
+    stage: str, job: str, attempt: int, start: int
 ) -> None:
-    name = Names(stage, "123456789012", "eu-west-1").processing_job(job, attempt)
-    assert parse_processing_job(name) == (stage, job, attempt)
+    name = Names(stage, "123456789012", "eu-west-1").processing_job(job, attempt, start)
+    assert parse_processing_job(name) == (stage, job, attempt, start)
     assert len(name) <= 63
     assert set(name) <= set(string.ascii_lowercase + string.digits + "-")
 

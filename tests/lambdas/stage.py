@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 
 from contracts.documents import to_json
-from contracts.env import BY_STATE_INDEX, Names
+from contracts.env import BY_SOURCE_INDEX, BY_STATE_INDEX, Names
 from contracts.keys import ATTEMPT_DOCUMENT, DETECTIONS_FILE, attempt_prefix
 from contracts.outcomes import Outcome
 from contracts.pipeline import JobTemplate, PipelineSettings
@@ -233,7 +233,7 @@ def _create_table(dynamodb: Any) -> None:
     def key(**schema: str) -> list[dict[str, str]]:
         return [{"AttributeName": name, "KeyType": kind} for name, kind in schema.items()]
 
-    names = ("job_id", "state_shard", "updated_at")
+    names = ("job_id", "state_shard", "updated_at", "source_uri", "source_version")
     dynamodb.create_table(
         TableName=NAMES.jobs_table,
         BillingMode="PAY_PER_REQUEST",
@@ -244,6 +244,11 @@ def _create_table(dynamodb: Any) -> None:
                 "IndexName": BY_STATE_INDEX,
                 "KeySchema": key(state_shard="HASH", updated_at="RANGE"),
                 "Projection": {"ProjectionType": "ALL"},
-            }
+            },
+            {
+                "IndexName": BY_SOURCE_INDEX,
+                "KeySchema": key(source_uri="HASH", source_version="RANGE"),
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
         ],
     )

@@ -119,7 +119,7 @@ def test_prod_keeps_its_data_and_dev_lets_them_go(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("stage", "protected"), [("prod", True), ("dev", False)])
-def test_the_ledger_is_encrypted_recoverable_and_found_by_state(
+def test_the_ledger_is_encrypted_recoverable_and_found_by_state_and_source(
     stage: str, protected: bool
 ) -> None:
     (table,) = properties(stage, "AWS::DynamoDB::Table").values()
@@ -131,9 +131,14 @@ def test_the_ledger_is_encrypted_recoverable_and_found_by_state(
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["DeletionProtectionEnabled"] is protected
     assert table["KeySchema"] == [{"AttributeName": "job_id", "KeyType": "HASH"}]
-    (index,) = table["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == "by-state"
-    assert [part["AttributeName"] for part in index["KeySchema"]] == ["state_shard", "updated_at"]
+    indexes = {
+        index["IndexName"]: [part["AttributeName"] for part in index["KeySchema"]]
+        for index in table["GlobalSecondaryIndexes"]
+    }
+    assert indexes == {
+        "by-state": ["state_shard", "updated_at"],
+        "by-source": ["source_uri", "source_version"],
+    }
 
 
 def test_the_key_turns_over_and_lets_in_two_services_for_this_account_alone() -> None:
