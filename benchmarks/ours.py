@@ -20,13 +20,13 @@ from contracts.results import AttemptDocument, Box, Detection, Engine, FrameReco
 from contracts.selection import Selection
 from vision.cores import available_cores
 from vision.frames import FrameBatch, Pixels
+from vision.limits import Limits
 from vision.masks import encode_head_mask
 from vision.models.base import ModelInput, Prediction, Task, VisionModel
 from vision.models.load import load_bundle
 from vision.pipeline import process_video
 from vision.reader import VideoReader
 from vision.results import AttemptWriter
-from vision.video import Limits
 from vision.workers import Parallelism
 
 

@@ -18,10 +18,11 @@ from vision.bitstreams.base import UncertainStreamError
 from vision.bitstreams.h264 import DELIMITER, IDR, PPS, SEI, SLICE, SPS, H264Parser
 from vision.decoders import PlannedDecoding
 from vision.index import MAX_GOP_BYTES, HeaderCheck, IndexedPacket, Timing
+from vision.limits import Limits
 from vision.pictures import Picture
 from vision.report import DecodeReport, frame_warnings
 from vision.selection import Selector
-from vision.video import Limits, clockwise_rotation, displayed_size, frame_rate, open_source
+from vision.video import clockwise_rotation, displayed_size, frame_rate, open_source
 from vision.workers import Decode
 
 TIME_BASE = Fraction(1, 1_200_000)

@@ -8,11 +8,11 @@ from contracts.results import ResultWarning, VideoFacts
 from vision.bitstreams.base import UncertainStreamError
 from vision.decoders import PlannedDecoding
 from vision.index import HeaderCheck, IndexedPacket, Timing, indexed, parser_for
+from vision.limits import Limits
 from vision.pictures import PacketStream, Picture
 from vision.report import DecodeReport, decode_warnings
 from vision.selection import Selector
 from vision.video import (
-    Limits,
     Source,
     file_duration_s,
     frame_rate,

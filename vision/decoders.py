@@ -23,10 +23,11 @@ from av.video.frame import VideoFrame
 from contracts.results import FrameRecord
 from vision.bitstreams.base import UncertainStreamError
 from vision.canvas import Converter, Frame, form_of, place
+from vision.limits import Limits
 from vision.models.base import ModelInput
 from vision.pictures import Picture
 from vision.plan import DecodeTask, WantedFrame
-from vision.video import Limits, decoder_options, displayed_size, open_source
+from vision.video import decoder_options, displayed_size, open_source
 from vision.workers import Decode
 
 _STRICTNESS = {"err_detect": "+explode"}

@@ -15,10 +15,10 @@ from av.packet import Packet
 from vision.bitstreams.base import PictureParser, UncertainStreamError
 from vision.clock import PresentationClock
 from vision.index import Gop, IndexedPacket, Timing, presented
+from vision.limits import Limits
 from vision.report import DecodeReport
 from vision.selection import Candidate, KeyFrames, Selector
 from vision.shards import Part
-from vision.video import Limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,14 @@ from vision.decode import decode_frames
 from vision.decoders import PlannedDecoding
 from vision.faults import RejectedVideoError
 from vision.index import IndexedPacket, Timing, read_gops
+from vision.limits import Limits
 from vision.models.base import ModelInput
 from vision.pictures import Picture
 from vision.plan import Planner
 from vision.report import DecodeReport, decode_warnings
 from vision.selection import Selector, make_selector
 from vision.shards import Part, Partition, Shard
-from vision.video import Limits, file_duration_s, open_video
+from vision.video import file_duration_s, open_video
 from vision.workers import Decode, Parallelism, decode_tasks
 
 

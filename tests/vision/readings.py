@@ -10,9 +10,9 @@ from contracts.results import ResultWarning
 from contracts.selection import Selection
 from vision.canvas import Frame
 from vision.faults import RejectedVideoError
+from vision.limits import Limits
 from vision.models.base import ModelInput
 from vision.reader import PlanDeviationError, VideoReader
-from vision.video import Limits
 from vision.workers import Parallelism
 
 SMALL = ModelInput((80, 60))

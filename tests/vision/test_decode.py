@@ -24,10 +24,11 @@ from tests.vision.videos import (
 )
 from vision.decode import Frame, batches, decode_frames
 from vision.faults import RejectedVideoError
+from vision.limits import Limits
 from vision.models.base import ModelInput, ResizeMode
 from vision.report import DecodeReport, decode_warnings
 from vision.selection import make_selector
-from vision.video import Limits, open_video
+from vision.video import open_video
 
 AS_IT_IS = ModelInput(None)
 VARIABLE_TIMES = [0, 1, 2, 40, 41, 90, 100, 101, 250, 251, 252, 253, 254, 255, 400, 700]

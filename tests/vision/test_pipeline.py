@@ -11,10 +11,10 @@ from tests.vision.attempts import NUMBER_MODEL, NumberModel, any_request
 from tests.vision.bad_videos import BAD_VIDEOS
 from tests.vision.videos import B_FRAMES, VideoSpec, make_video
 from vision.frames import FrameBatch
+from vision.limits import Limits
 from vision.models.base import ModelInput, Prediction, ResizeMode, Task
 from vision.pipeline import Progress, peak_memory_bytes, process_video
 from vision.results import read_attempt, read_class_map, read_detections
-from vision.video import Limits
 
 
 def files_below(folder: Path) -> list[str]:

@@ -15,7 +15,8 @@ from contracts.results import VideoFacts
 from tests.vision.bad_videos import BAD_VIDEOS
 from tests.vision.videos import B_FRAMES, VideoSpec, make_video
 from vision.faults import RejectedVideoError
-from vision.video import Limits, open_video
+from vision.limits import Limits
+from vision.video import open_video
 
 
 def facts_of(path: Path, limits: Limits | None = None) -> VideoFacts:
