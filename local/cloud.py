@@ -19,8 +19,7 @@ from local.config import (
     REPOSITORY,
     CloudConfig,
     EmbeddedCloudError,
-    aws_environment,
-    endpoint_url,
+    Endpoints,
     free_port,
 )
 from local.ministack import check_disk, check_port
@@ -99,7 +98,7 @@ class EmbeddedCloud:
         Raises:
             EmbeddedCloudError: It is not up.
         """
-        return aws_environment(*self._ports())
+        return self._endpoints().environment()
 
     def session(self) -> boto3.Session:
         """A boto3 session with this cloud's credentials and region, but not its endpoints."""
@@ -116,11 +115,12 @@ class EmbeddedCloud:
         Raises:
             EmbeddedCloudError: It is not up.
         """
-        port, sagemaker_port = self._ports()
+        endpoints = self._endpoints()
         own = service.startswith("sagemaker")
         return self.session().client(  # type: ignore[call-overload]
             service,
-            endpoint_url=endpoint_url(sagemaker_port if own else port),
+            endpoint_url=endpoints.sagemaker_url if own else endpoints.url,
+            verify=endpoints.certificate,
             config=Config(proxies={}, s3={"addressing_style": "path"}),
         )
 
@@ -140,7 +140,7 @@ class EmbeddedCloud:
                 state = start_services(config, toolchain, port=port, sagemaker_port=sagemaker_port)
                 if config.stacks:
                     progress("Bootstrapping the account")
-                    deploy.bootstrap(config, toolchain, port=port, sagemaker_port=sagemaker_port)
+                    deploy.bootstrap(config, toolchain, state.endpoints)
                 return self._deploy(state, toolchain, synthesis.result(), progress)
             except BaseException:
                 end_services(config, read_state(config.state_file))
@@ -161,13 +161,9 @@ class EmbeddedCloud:
         if assembly is None:
             return self._remember(replace(state, deployed=""))
         progress("Deploying the stacks")
-        deploy.deploy(
-            self.config,
-            toolchain,
-            assembly,
-            port=state.port,
-            sagemaker_port=state.sagemaker_port,
-        )
+        deploy.deploy(self.config, toolchain, assembly, state.endpoints)
+        if self.config.enforce_iam:
+            deploy.deploy_roles(self.config, assembly, self.client("cloudformation"))
         return self._remember(replace(state, deployed=assembly.digest))
 
     def _choose_sagemaker_port(self, port: int) -> int:
@@ -185,16 +181,16 @@ class EmbeddedCloud:
             return CloudStatus(is_up=False)
         return CloudStatus(
             is_up=state.deployed is not None,
-            endpoint_url=endpoint_url(state.port),
-            sagemaker_url=endpoint_url(state.sagemaker_port),
+            endpoint_url=state.endpoints.url,
+            sagemaker_url=state.endpoints.sagemaker_url,
             is_current=self._is_current(state),
         )
 
-    def _ports(self) -> tuple[int, int]:
+    def _endpoints(self) -> Endpoints:
         state = read_state(self.config.state_file)
         if not state.is_running:
             raise EmbeddedCloudError("the embedded cloud is not up; start it with `framewright up`")
-        return state.port, state.sagemaker_port
+        return state.endpoints
 
     def _remember(self, state: CloudState) -> CloudState:
         write_state(self.config.state_file, state)

@@ -49,6 +49,8 @@ class CloudConfig:
         stop_grace_s: Between SIGTERM and SIGKILL of a container.
         keep_work_folders: Keep the ML root of each finished instance, for debugging.
         stacks: Deployed on the way up; those that hold images are left out, they need Docker.
+        enforce_iam: Everything over TLS, and nobody may do what no policy allows; of the stacks
+            that are not deployed, the roles are.
     """
 
     root: Path = field(default_factory=lambda: REPOSITORY / ".framewright")
@@ -60,6 +62,7 @@ class CloudConfig:
     stop_grace_s: float = 30.0
     keep_work_folders: bool = False
     stacks: tuple[str, ...] = (f"framewright-{STAGE}-storage", f"framewright-{STAGE}-orchestration")
+    enforce_iam: bool = False
 
     def __post_init__(self) -> None:
         # Children run in other folders.
@@ -84,6 +87,11 @@ class CloudConfig:
     @property
     def sagemaker_log(self) -> Path:
         return self.logs / "sagemaker.log"
+
+    @property
+    def refusals(self) -> Path:
+        """Holds a line for each call that was refused, where IAM is enforced."""
+        return self.logs / "refusals.jsonl"
 
     @property
     def state_file(self) -> Path:
@@ -111,24 +119,48 @@ def configured_port(environment: Mapping[str, str]) -> int:
     return int(text)
 
 
-def endpoint_url(port: int) -> str:
-    """The URL of a service of the embedded cloud."""
-    return f"http://{LOOPBACK}:{port}"
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """
+    Where the two services of one embedded cloud listen.
 
+    Attributes:
+        certificate: Theirs, when they speak TLS.
+    """
 
-def aws_environment(port: int, sagemaker_port: int) -> dict[str, str]:
-    """The variables with which any AWS SDK talks to the embedded cloud and to nothing else."""
-    sagemaker = endpoint_url(sagemaker_port)
-    return {
-        **CREDENTIALS,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": endpoint_url(port),
-        "AWS_ENDPOINT_URL_SAGEMAKER": sagemaker,
-        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": sagemaker,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": f"{LOOPBACK},localhost",
-    }
+    port: int
+    sagemaker_port: int
+    certificate: str | None = None
+
+    @property
+    def url(self) -> str:
+        return self._url(self.port)
+
+    @property
+    def sagemaker_url(self) -> str:
+        return self._url(self.sagemaker_port)
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which any AWS SDK talks to this cloud and to nothing else."""
+        plain = {
+            **CREDENTIALS,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ENDPOINT_URL_SAGEMAKER": self.sagemaker_url,
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.sagemaker_url,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": f"{LOOPBACK},localhost",
+        }
+        if self.certificate is None:
+            return plain
+        return plain | {
+            "AWS_CA_BUNDLE": self.certificate,
+            "NODE_EXTRA_CA_CERTS": self.certificate,
+        }
+
+    def _url(self, port: int) -> str:
+        return f"{'http' if self.certificate is None else 'https'}://{LOOPBACK}:{port}"
 
 
 def clean_environment() -> dict[str, str]:

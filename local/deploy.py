@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from local.config import (
     STAGE,
     CloudConfig,
     EmbeddedCloudError,
-    aws_environment,
+    Endpoints,
     clean_environment,
 )
 from local.processes import tail
@@ -27,6 +28,8 @@ _SOURCES = ("app.py", "cdk.json", "config", "contracts", "lambdas", "stacks", "u
 """What the templates and the functions' code are made from."""
 _DIGEST_LENGTH = 32
 _ERROR_MARKS = ("❌", "_FAILED", "Error:", "error:")
+_ROLE_TYPES = ("AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+_POLL_S = 0.05
 _CLI_FLAGS = ("--no-notices", "--no-color", "--progress", "events")
 
 
@@ -80,7 +83,7 @@ def synthesize(config: CloudConfig, toolchain: Toolchain, *, progress: Progress)
     return Assembly(fresh.rename(folder), digest)
 
 
-def bootstrap(config: CloudConfig, toolchain: Toolchain, *, port: int, sagemaker_port: int) -> None:
+def bootstrap(config: CloudConfig, toolchain: Toolchain, endpoints: Endpoints) -> None:
     """
     Make the bucket and roles that deployments of assets need.
 
@@ -91,13 +94,13 @@ def bootstrap(config: CloudConfig, toolchain: Toolchain, *, port: int, sagemaker
         ["bootstrap", f"aws://{ACCOUNT}/{REGION}"],
         config,
         toolchain,
-        aws=aws_environment(port, sagemaker_port),
+        aws=endpoints.environment(),
         log=config.logs / "bootstrap.log",
     )
 
 
 def deploy(
-    config: CloudConfig, toolchain: Toolchain, assembly: Assembly, *, port: int, sagemaker_port: int
+    config: CloudConfig, toolchain: Toolchain, assembly: Assembly, endpoints: Endpoints
 ) -> None:
     """
     Deploy the configured stacks.
@@ -112,9 +115,42 @@ def deploy(
         ["deploy", "--app", str(assembly.folder), *config.stacks, *options],
         config,
         toolchain,
-        aws=aws_environment(port, sagemaker_port),
+        aws=endpoints.environment(),
         log=config.logs / "deploy.log",
     )
+
+
+def deploy_roles(config: CloudConfig, assembly: Assembly, cloudformation: Any) -> None:
+    """
+    Deploy, of the stacks that are left out here, the roles and policies as they are synthesised.
+
+    Raises:
+        EmbeddedCloudError: CloudFormation did not take one.
+    """
+    known = {stack["StackName"] for stack in cloudformation.list_stacks()["StackSummaries"]}
+    for file in sorted(assembly.folder.glob("*.template.json")):
+        stack = file.name.removesuffix(".template.json")
+        if stack in config.stacks:
+            continue
+        resources = json.loads(file.read_text())["Resources"]
+        roles = {id_: made for id_, made in resources.items() if made["Type"] in _ROLE_TYPES}
+        put = cloudformation.update_stack if stack in known else cloudformation.create_stack
+        put(
+            StackName=stack,
+            TemplateBody=json.dumps({"Resources": roles}),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+        status = _status_of(stack, cloudformation)
+        if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            raise EmbeddedCloudError(f"the roles of {stack} were not deployed: {status}")
+
+
+def _status_of(stack: str, cloudformation: Any) -> str:
+    while True:
+        (described,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        if not described["StackStatus"].endswith("_IN_PROGRESS"):
+            return f"{described['StackStatus']} {described.get('StackStatusReason', '')}".strip()
+        time.sleep(_POLL_S)
 
 
 def _cdk(

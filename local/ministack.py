@@ -3,16 +3,19 @@
 import http.client
 import json
 import shutil
+import ssl
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from local.certificate import Certificate
 from local.config import (
     ACCOUNT,
     LOOPBACK,
     REGION,
     CloudConfig,
     EmbeddedCloudError,
-    aws_environment,
+    Endpoints,
     clean_environment,
     port_is_taken,
 )
@@ -57,28 +60,32 @@ def check_port(port: int, *, option: str) -> None:
 
 
 def start_ministack(
-    config: CloudConfig, *, python: Path, port: int, sagemaker_port: int
+    config: CloudConfig, *, python: Path, endpoints: Endpoints, certificate: Certificate | None
 ) -> ProcessRecord:
     """
     Start MiniStack; it answers at `HEALTH_PATH` when it is up.
 
-    Its state is in memory: every start is an empty account.
+    Its state is in memory: every start is an empty account. With a certificate it enforces IAM.
     """
     folder = config.ministack_root
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("tmp", "state", "home"):
         (folder / name).mkdir(parents=True)
     config.ministack_log.unlink(missing_ok=True)
+    config.refusals.unlink(missing_ok=True)
     return start_detached(
         # -P: this folder holds modules that would shadow MiniStack's.
         [str(python), "-P", str(ENTRY_POINT)],
-        environment=ministack_environment(folder, port=port, sagemaker_port=sagemaker_port),
+        environment={
+            **ministack_environment(folder, endpoints),
+            **enforcing_environment(certificate, config.refusals),
+        },
         cwd=folder,
         log=config.ministack_log,
     )
 
 
-def ministack_environment(folder: Path, *, port: int, sagemaker_port: int) -> dict[str, str]:
+def ministack_environment(folder: Path, endpoints: Endpoints) -> dict[str, str]:
     """
     The environment of MiniStack, which its Lambda functions inherit.
 
@@ -86,9 +93,9 @@ def ministack_environment(folder: Path, *, port: int, sagemaker_port: int) -> di
     """
     return {
         **clean_environment(),
-        **aws_environment(port, sagemaker_port),
+        **endpoints.environment(),
         "BIND_HOST": LOOPBACK,
-        "GATEWAY_PORT": str(port),
+        "GATEWAY_PORT": str(endpoints.port),
         "MINISTACK_HOST": LOOPBACK,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_REGION": REGION,
@@ -103,9 +110,20 @@ def ministack_environment(folder: Path, *, port: int, sagemaker_port: int) -> di
     }
 
 
-def wait_until_healthy(
-    record: ProcessRecord, *, port: int, path: str, name: str, log: Path
-) -> None:
+def enforcing_environment(certificate: Certificate | None, refusals: Path) -> dict[str, str]:
+    """What makes MiniStack speak TLS and check every call against IAM's policies."""
+    if certificate is None:
+        return {}
+    return {
+        "AUTH": "true",
+        "USE_SSL": "1",
+        "MINISTACK_SSL_CERT": str(certificate.file),
+        "MINISTACK_SSL_KEY": str(certificate.key),
+        "FRAMEWRIGHT_REFUSALS": str(refusals),
+    }
+
+
+def wait_until_healthy(record: ProcessRecord, *, url: str, name: str, log: Path) -> None:
     """
     Wait until a child answers JSON on its port.
 
@@ -115,7 +133,7 @@ def wait_until_healthy(
     deadline = time.monotonic() + START_TIMEOUT_S
     while record.is_alive() and time.monotonic() < deadline:
         try:
-            _ask(port, path)
+            _ask(url)
         except (OSError, ValueError, http.client.HTTPException):
             time.sleep(_POLL_S)
         else:
@@ -124,11 +142,16 @@ def wait_until_healthy(
     raise EmbeddedCloudError(f"{name} {fault}. The end of its log, {log}:\n{tail(log)}")
 
 
-def _ask(port: int, path: str) -> None:
-    # Not urllib: it would ask a proxy that the environment names.
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
+def _ask(url: str) -> None:
+    place = urlsplit(url)
+    # Not urllib.request: it would ask a proxy that the environment names.
+    connection = http.client.HTTPConnection(place.netloc, timeout=5)
+    if place.scheme == "https":  # that it answers matters here, not who it says it is
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(place.netloc, timeout=5, context=context)
     try:
-        connection.request("GET", path)
+        connection.request("GET", place.path)
         json.load(connection.getresponse())
     finally:
         connection.close()

@@ -1,5 +1,6 @@
 """
-MiniStack's process: runs in MiniStack's own environment, so it imports nothing of ours.
+MiniStack's process: runs in MiniStack's own environment, so it imports nothing of ours but what
+runs there too.
 
 EventBridge refuses events whose source starts with `aws.` from everyone but AWS services, and so
 does MiniStack. The local SageMaker is such a service here; it names itself in a header that no SDK
@@ -17,6 +18,8 @@ that was rebound to loopback stands in the Host header.
 import contextvars
 import functools
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 from ministack import app  # type: ignore[import-not-found]
@@ -26,6 +29,10 @@ SERVICE_HEADER = "x-framewright-service"
 SERVICES = {"sagemaker.amazonaws.com": "aws.sagemaker"}
 
 LOOPBACK_NAMES = (b"127.0.0.1", b"localhost")
+
+if app.AUTH:
+    sys.path.append(str(Path(__file__).parent.parent))
+    from local import ministack_iam, ministack_services
 
 _application = app.app
 _handle_request = eventbridge.handle_request
@@ -40,7 +47,9 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     headers = dict(scope.get("headers", ()))
     host = headers.get(b"host", b"").rpartition(b":")[0] or headers.get(b"host", b"")
     is_foreign = b"origin" in headers or host not in LOOPBACK_NAMES
-    if scope["type"] == "lifespan" or not is_foreign:
+    if app.AUTH and not is_foreign and scope.get("path", "").startswith("/_framewright/"):
+        await ministack_services.serve(scope, receive, send)
+    elif scope["type"] == "lifespan" or not is_foreign:
         await _application(scope, receive, send)
     elif scope["type"] == "http":
         await send({"type": "http.response.start", "status": 403, "headers": []})
@@ -84,5 +93,7 @@ if __name__ == "__main__":
     eventbridge._dispatch_event = functools.wraps(_dispatch_event)(dispatch_event)
     s3._fire_s3_event = functools.wraps(_fire_s3_event)(fire_s3_event)
     eventbridge.handle_request = functools.wraps(_handle_request)(handle_request)
+    if app.AUTH:
+        ministack_iam.install()
     app.app = application
     app.main()

@@ -4,16 +4,19 @@ import os
 import shutil
 import sys
 
-from local.config import REPOSITORY, CloudConfig, clean_environment
+from local.certificate import Certificate
+from local.config import REPOSITORY, CloudConfig, Endpoints, clean_environment
 from local.processes import ProcessRecord, end_group, start_detached
 
 HEALTH_PATH = "/_health"
 _CONTAINER_GRACE_S = 2.0
 
 
-def start_sagemaker(config: CloudConfig, *, port: int, sagemaker_port: int) -> ProcessRecord:
+def start_sagemaker(
+    config: CloudConfig, *, endpoints: Endpoints, certificate: Certificate | None
+) -> ProcessRecord:
     """
-    Start the service for a MiniStack on `port`, with no jobs; it answers at `HEALTH_PATH`.
+    Start the service beside a MiniStack, with no jobs; it answers at `HEALTH_PATH`.
 
     A new MiniStack is an empty account, and so are its jobs: their names are free again.
     """
@@ -24,7 +27,7 @@ def start_sagemaker(config: CloudConfig, *, port: int, sagemaker_port: int) -> P
     config.sagemaker_log.unlink(missing_ok=True)
     paths = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
     return start_detached(
-        [sys.executable, "-m", "local.sagemaker", *_arguments(config, port, sagemaker_port)],
+        [sys.executable, "-m", "local.sagemaker", *_arguments(config, endpoints, certificate)],
         environment=clean_environment()
         | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"},
         cwd=root,
@@ -42,16 +45,20 @@ def end_containers(config: CloudConfig) -> None:
         shutil.rmtree(config.sagemaker_root / "work", ignore_errors=True)
 
 
-def _arguments(config: CloudConfig, port: int, sagemaker_port: int) -> list[str]:
+def _arguments(
+    config: CloudConfig, endpoints: Endpoints, certificate: Certificate | None
+) -> list[str]:
     options = {
         "root": config.sagemaker_root,
         "logs": config.logs / "jobs",
         "repository": config.repository,
-        "port": sagemaker_port,
-        "ministack-port": port,
+        "port": endpoints.sagemaker_port,
+        "ministack-port": endpoints.port,
         "max-running-instances": config.max_running_instances,
         "instance-quota": config.instance_quota,
         "stop-grace-s": config.stop_grace_s,
     }
+    if certificate is not None:
+        options |= {"certificate": certificate.file, "key": certificate.key}
     arguments = [f"--{name}={value}" for name, value in options.items()]
     return [*arguments, "--keep-work-folders"] if config.keep_work_folders else arguments

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from local.config import CloudConfig
+from local.certificate import make_certificate
+from local.config import CloudConfig, Endpoints
 from local.ministack import HEALTH_PATH as MINISTACK_HEALTH_PATH
 from local.ministack import start_ministack, wait_until_healthy
 from local.processes import end_group
@@ -27,28 +28,28 @@ def start_services(
     Raises:
         EmbeddedCloudError: One did not come up; the message holds the end of its log.
     """
+    certificate = make_certificate(config.root / "tls") if config.enforce_iam else None
+    endpoints = Endpoints(port, sagemaker_port, str(certificate.file) if certificate else None)
     ministack = start_ministack(
         config,
         python=toolchain.ministack_python,
-        port=port,
-        sagemaker_port=sagemaker_port,
+        endpoints=endpoints,
+        certificate=certificate,
     )
-    state = CloudState(port=port, sagemaker_port=sagemaker_port, ministack=ministack)
+    state = CloudState(port, sagemaker_port, endpoints.certificate, ministack=ministack)
     write_state(config.state_file, state)
-    sagemaker = start_sagemaker(config, port=port, sagemaker_port=sagemaker_port)
+    sagemaker = start_sagemaker(config, endpoints=endpoints, certificate=certificate)
     state = replace(state, sagemaker=sagemaker)
     write_state(config.state_file, state)
     wait_until_healthy(
         ministack,
-        port=port,
-        path=MINISTACK_HEALTH_PATH,
+        url=endpoints.url + MINISTACK_HEALTH_PATH,
         name="MiniStack",
         log=config.ministack_log,
     )
     wait_until_healthy(
         sagemaker,
-        port=sagemaker_port,
-        path=SAGEMAKER_HEALTH_PATH,
+        url=endpoints.sagemaker_url + SAGEMAKER_HEALTH_PATH,
         name="the local SageMaker",
         log=config.sagemaker_log,
     )

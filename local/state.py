@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.config import Endpoints
 from local.processes import ProcessRecord
 
 
@@ -15,13 +16,19 @@ class CloudState:
 
     Attributes:
         deployed: Digest of the sources whose stacks are deployed; None before the first time.
+        certificate: The services', when they speak TLS and enforce IAM.
     """
 
     port: int = 0
     sagemaker_port: int = 0
+    certificate: str | None = None
     ministack: ProcessRecord | None = None
     sagemaker: ProcessRecord | None = None
     deployed: str | None = None
+
+    @property
+    def endpoints(self) -> Endpoints:
+        return Endpoints(self.port, self.sagemaker_port, self.certificate)
 
     @property
     def is_running(self) -> bool:

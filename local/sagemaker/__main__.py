@@ -8,7 +8,8 @@ import boto3
 import uvicorn
 from botocore.config import Config
 
-from local.config import CREDENTIALS, LOOPBACK, REGION, aws_environment, endpoint_url
+from local.config import CREDENTIALS, LOOPBACK, REGION, Endpoints
+from local.sagemaker.identity import Enforced, Everyone
 from local.sagemaker.run import RunSettings
 from local.sagemaker.service import ServiceLimits, build_service
 
@@ -23,7 +24,7 @@ def main() -> None:
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         region_name=REGION,
     )
-    endpoint = endpoint_url(arguments.ministack_port)
+    endpoints = Endpoints(arguments.ministack_port, arguments.port, arguments.certificate)
     client_config = Config(
         max_pool_connections=2 * arguments.max_running_instances + 8,
         proxies={},
@@ -35,14 +36,18 @@ def main() -> None:
     )
     application = build_service(
         journal=root / "jobs.jsonl",
-        s3=session.client("s3", endpoint_url=endpoint, config=client_config),
-        events=session.client("events", endpoint_url=endpoint, config=client_config),
+        identity=Enforced(session, endpoints, client_config)
+        if endpoints.certificate
+        else Everyone(session.client("s3", endpoint_url=endpoints.url, config=client_config)),
+        events=session.client(
+            "events", endpoint_url=endpoints.url, verify=endpoints.certificate, config=client_config
+        ),
         settings=RunSettings(
             work=root / "work",
             logs=arguments.logs,
             running=root / "running",
             repository=arguments.repository,
-            aws_environment=aws_environment(arguments.ministack_port, arguments.port),
+            aws_environment=endpoints.environment(),
             stop_grace_s=arguments.stop_grace_s,
             keep_work_folders=arguments.keep_work_folders,
         ),
@@ -55,6 +60,8 @@ def main() -> None:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
+        ssl_certfile=arguments.certificate,
+        ssl_keyfile=arguments.key,
     )
 
 
@@ -69,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--instance-quota", type=int, required=True)
     parser.add_argument("--stop-grace-s", type=float, required=True)
     parser.add_argument("--keep-work-folders", action="store_true")
+    parser.add_argument("--certificate")
+    parser.add_argument("--key")
     return parser
 
 

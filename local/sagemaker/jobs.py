@@ -10,9 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from local.config import ACCOUNT, REGION
 from local.sagemaker.errors import ServiceError, validation_error
-from local.sagemaker.rules import instance_count
+from local.sagemaker.rules import instance_count, job_arn
 
 MAX_KEPT_JOBS = 10_000
 """Ended jobs beyond this are forgotten, oldest first."""
@@ -53,7 +52,7 @@ class ProcessingJob:
 
     @property
     def arn(self) -> str:
-        return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:processing-job/{self.name.lower()}"
+        return job_arn(self.name)
 
     @property
     def instance_count(self) -> int:

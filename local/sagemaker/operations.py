@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from local.sagemaker.errors import ServiceError, validation_error
+from local.sagemaker.identity import Call, Identity
 from local.sagemaker.jobs import JobStore, ProcessingJob
 from local.sagemaker.rules import check_processing_job
 from local.sagemaker.scheduler import Scheduler
@@ -23,8 +24,9 @@ _DEFAULT_PAGE = 10
 class Operations:
     """Answers calls by operation name."""
 
-    def __init__(self, store: JobStore, scheduler: Scheduler) -> None:
+    def __init__(self, store: JobStore, scheduler: Scheduler, identity: Identity) -> None:
         self._store = store
+        self._identity = identity
         self._scheduler = scheduler
         self._handlers: dict[str, Callable[[dict[str, Any]], Answer]] = {
             "CreateProcessingJob": self._create,
@@ -33,9 +35,9 @@ class Operations:
             "ListProcessingJobs": self._list,
         }
 
-    def call(self, operation: str, parameters: dict[str, Any]) -> Answer:
+    def call(self, operation: str, parameters: dict[str, Any], call: Call) -> Answer:
         """
-        Check the request against SageMaker's model and answer it.
+        Check the request against SageMaker's model, its caller's permissions, and answer it.
 
         Raises:
             ServiceError: SageMaker would refuse it, or the operation is not emulated.
@@ -49,6 +51,7 @@ class Operations:
                 f"{operation} is not emulated by the local SageMaker; it knows {known}",
             )
         check_request(service_model().operation_model(operation), parameters)
+        self._identity.authorize(call, operation, parameters)
         return self._handlers[operation](parameters)
 
     def _create(self, request: dict[str, Any]) -> Answer:

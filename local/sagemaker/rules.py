@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from contracts.env import ML_ROOT_DEFAULT
+from local.config import ACCOUNT, REGION
 from local.sagemaker.errors import validation_error
 
 PROCESSING_ROOT = f"{ML_ROOT_DEFAULT}/processing/"
@@ -20,6 +21,11 @@ def check_processing_job(request: Mapping[str, Any]) -> None:
     """
     for fault in _faults(request):
         raise validation_error(fault)
+
+
+def job_arn(name: str) -> str:
+    """The ARN of a Processing job."""
+    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:processing-job/{name.lower()}"
 
 
 def instance_count(request: Mapping[str, Any]) -> int:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.sagemaker.container import Container
+from local.sagemaker.errors import ServiceError
+from local.sagemaker.identity import Identity
 from local.sagemaker.inputs import download_input
 from local.sagemaker.jobs import JobStatus, ProcessingJob
 from local.sagemaker.layout import InputError, Instance, host_names, prepare_instance
@@ -62,9 +64,9 @@ class JobEnd:
 class JobRun:
     """Runs one job; `run` takes a thread, `request_stop` may come from any other."""
 
-    def __init__(self, job: ProcessingJob, s3: "S3Client", settings: RunSettings) -> None:
+    def __init__(self, job: ProcessingJob, identity: Identity, settings: RunSettings) -> None:
         self._job = job
-        self._s3 = s3
+        self._identity = identity
         self._settings = settings
         self._changed = threading.Event()
         self._stop = threading.Event()
@@ -85,7 +87,7 @@ class JobRun:
         """Run the job to its end, whatever that is, and leave nothing on the disk but its log."""
         try:
             return self._run()
-        except (InputError, OutputError) as error:
+        except (InputError, OutputError, ServiceError) as error:
             return JobEnd(JobStatus.FAILED, failure_reason=str(error)[:1024])
         except Exception:  # A job must end, and free its slot, whatever happens.
             logger.exception("job %s failed inside the local SageMaker", self._job.name)
@@ -97,6 +99,7 @@ class JobRun:
 
     def _run(self) -> JobEnd:
         request = self._job.request
+        s3 = self._identity.s3_of(request)
         shutil.rmtree(self._folder, ignore_errors=True)
         hosts = host_names(self._job.instance_count)
         instances = [
@@ -104,10 +107,10 @@ class JobRun:
             for host in hosts
         ]
         for given in request.get("ProcessingInputs", []):
-            download_input(self._s3, given["S3Input"], instances, role_arn=request["RoleArn"])
+            download_input(s3, given["S3Input"], instances, role_arn=request["RoleArn"])
         if self._stop.is_set():
             return JobEnd(JobStatus.STOPPED)
-        uploaders = self._uploaders(instances)
+        uploaders = self._uploaders(instances, s3)
         containers: list[Container] = []
         try:
             containers.extend(
@@ -121,10 +124,10 @@ class JobRun:
             self._kill(containers)
         return self._finish(status, failed, containers, uploaders)
 
-    def _uploaders(self, instances: Sequence[Instance]) -> list[OutputUploader]:
+    def _uploaders(self, instances: Sequence[Instance], s3: "S3Client") -> list[OutputUploader]:
         kms_key_id = self._job.request.get("ProcessingOutputConfig", {}).get("KmsKeyId")
         return [
-            OutputUploader(self._s3, output, instance, kms_key_id=kms_key_id)
+            OutputUploader(s3, output, instance, kms_key_id=kms_key_id)
             for instance in instances
             for output in outputs_of(self._job.request)
         ]

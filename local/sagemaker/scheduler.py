@@ -2,13 +2,10 @@
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
 
+from local.sagemaker.identity import Identity
 from local.sagemaker.jobs import JobStatus, JobStore, ProcessingJob
 from local.sagemaker.run import JobRun, RunSettings
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
 
 _SHUTDOWN_GRACE_S = 2.0
 _RESTARTED = (
@@ -26,13 +23,13 @@ class Scheduler:
     def __init__(
         self,
         store: JobStore,
-        s3: "S3Client",
+        identity: Identity,
         settings: RunSettings,
         *,
         max_running_instances: int,
     ) -> None:
         self._store = store
-        self._s3 = s3
+        self._identity = identity
         self._settings = settings
         self._max_running = max_running_instances
         self._lock = threading.Lock()
@@ -92,7 +89,7 @@ class Scheduler:
                 return
             self._waiting.popleft()
             self._used += job.instance_count
-            run = self._runs[job.name] = JobRun(job, self._s3, self._settings)
+            run = self._runs[job.name] = JobRun(job, self._identity, self._settings)
             threading.Thread(target=self._work, args=(job, run), name=job.name).start()
 
     def _work(self, job: ProcessingJob, run: JobRun) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 
 from local.sagemaker.events import EventSender
+from local.sagemaker.identity import Identity
 from local.sagemaker.jobs import JobStore
 from local.sagemaker.operations import Operations
 from local.sagemaker.run import RunSettings
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mypy_boto3_events.client import EventBridgeClient
-    from mypy_boto3_s3.client import S3Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ServiceLimits:
 def build_service(
     *,
     journal: "Path",
-    s3: "S3Client",
+    identity: Identity,
     events: "EventBridgeClient",
     settings: RunSettings,
     limits: ServiceLimits,
@@ -44,11 +44,13 @@ def build_service(
     """The service with its jobs as the journal has them; ends its containers when it goes down."""
     sender = EventSender(events)
     store = JobStore(journal, on_status=sender.send, instance_quota=limits.instance_quota)
-    scheduler = Scheduler(store, s3, settings, max_running_instances=limits.max_running_instances)
+    scheduler = Scheduler(
+        store, identity, settings, max_running_instances=limits.max_running_instances
+    )
 
     def shut_down() -> None:
         scheduler.shutdown()
         sender.close()
         store.close()
 
-    return web_application(Operations(store, scheduler), on_shutdown=shut_down)
+    return web_application(Operations(store, scheduler, identity), on_shutdown=shut_down)

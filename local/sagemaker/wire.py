@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from local.config import LOOPBACK
 from local.sagemaker.errors import ServiceError
+from local.sagemaker.identity import Call
 from local.sagemaker.operations import Operations
 
 HEALTH_PATH = "/_health"
@@ -33,7 +35,10 @@ def web_application(operations: Operations, *, on_shutdown: Callable[[], None]) 
         target = request.headers.get("x-amz-target", "")
         request_id = str(uuid.uuid4())
         try:
-            answer, status = _answer(operations, target, body), 200
+            call = Call(
+                request.url.path, request.headers.items(), body, request.url.scheme == "https"
+            )
+            answer, status = await run_in_threadpool(_answer, operations, target, call), 200
         except ServiceError as error:
             answer = {"__type": error.code, "message": error.message}
             status = error.http_status
@@ -61,19 +66,19 @@ def web_application(operations: Operations, *, on_shutdown: Callable[[], None]) 
     return Starlette(routes=routes, lifespan=lifespan, middleware=[own_names])
 
 
-def _answer(operations: Operations, target: str, body: bytes) -> dict[str, object]:
+def _answer(operations: Operations, target: str, call: Call) -> dict[str, object]:
     if not target.startswith(_TARGET_PREFIX):
         raise ServiceError("UnknownOperationException", f"expected X-Amz-Target, got {target!r}")
-    if len(body) > _MAX_BODY_BYTES:
-        raise ServiceError("RequestEntityTooLarge", f"the request is {len(body)} bytes long")
+    if len(call.body) > _MAX_BODY_BYTES:
+        raise ServiceError("RequestEntityTooLarge", f"the request is {len(call.body)} bytes long")
     try:
-        parameters = json.loads(body or b"{}")
+        parameters = json.loads(call.body or b"{}")
     except ValueError as error:
         raise ServiceError("SerializationException", f"not JSON: {error}") from error
     if not isinstance(parameters, dict):
         raise ServiceError("SerializationException", "expected a JSON object")
     try:
-        return operations.call(target.removeprefix(_TARGET_PREFIX), parameters)
+        return operations.call(target.removeprefix(_TARGET_PREFIX), parameters, call)
     except ServiceError:
         raise
     except Exception as error:

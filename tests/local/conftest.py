@@ -16,6 +16,7 @@ import uvicorn
 from moto import mock_aws
 
 from local.config import LOOPBACK, REGION, REPOSITORY, free_port
+from local.sagemaker.identity import Everyone
 from local.sagemaker.run import RunSettings
 from local.sagemaker.service import ServiceLimits, build_service
 
@@ -143,7 +144,7 @@ def start_sagemaker(clients: Clients, s3: "S3Client", tmp_path: Path) -> Iterato
         stop()
         application = build_service(
             journal=tmp_path / "jobs.jsonl",
-            s3=s3,
+            identity=Everyone(s3),
             events=clients.events,
             settings=RunSettings(
                 work=tmp_path / "work",

@@ -14,6 +14,7 @@ from local.config import (
     LOOPBACK,
     CloudConfig,
     EmbeddedCloudError,
+    Endpoints,
     clean_environment,
     configured_port,
     free_port,
@@ -48,8 +49,9 @@ def test_a_service_that_does_not_come_up_shows_the_end_of_its_log(tmp_path: Path
     log = tmp_path / "log"
     command = [sys.executable, "-c", 'import sys; sys.exit("no such setting")']
     record = start_detached(command, environment=dict(os.environ), cwd=tmp_path, log=log)
+    url = f"http://{LOOPBACK}:{free_port()}/"
     with pytest.raises(EmbeddedCloudError, match=r"(?s)MiniStack ended.*no such setting"):
-        wait_until_healthy(record, port=free_port(), path="/", name="MiniStack", log=log)
+        wait_until_healthy(record, url=url, name="MiniStack", log=log)
 
 
 @pytest.mark.parametrize("text", ["http", "", "-1"])
@@ -84,7 +86,7 @@ def test_node_comes_with_the_environment() -> None:
 
 
 def test_ministack_is_told_to_stay_on_loopback_and_in_its_folder(tmp_path: Path) -> None:
-    environment = ministack_environment(tmp_path, port=1234, sagemaker_port=1235)
+    environment = ministack_environment(tmp_path, Endpoints(1234, 1235))
     assert environment["BIND_HOST"] == LOOPBACK
     assert environment["AWS_ENDPOINT_URL_SAGEMAKER"] == "http://127.0.0.1:1235"
     for name in ("TMPDIR", "STATE_DIR", "S3_DATA_DIR", "HOME"):
