@@ -83,7 +83,7 @@ class Stage:
         topic = self.sns.create_topic(Name=NAMES.outcomes_topic)["TopicArn"]
         outcomes = f"arn:aws:sqs:{REGION}:{ACCOUNT}:outcomes"
         self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=outcomes)
-        _create_table(self.dynamodb)
+        create_table(self.dynamodb)
 
     def ledger(self, client: Any = None) -> Ledger:
         return Ledger(client=client or self.dynamodb, table=NAMES.jobs_table)
@@ -229,7 +229,9 @@ def attempt_document(job: JobRecord, **changes: Any) -> AttemptDocument:
     return AttemptDocument(**given | changes)
 
 
-def _create_table(dynamodb: Any) -> None:
+def create_table(dynamodb: Any) -> None:
+    """The jobs table with its indexes."""
+
     def key(**schema: str) -> list[dict[str, str]]:
         return [{"AttributeName": name, "KeyType": kind} for name, kind in schema.items()]
 
