@@ -56,6 +56,35 @@ class FunctionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """
+    Who of the account may use the stage's key, by `role/<name>` or `user/<name>`, `*` in it or not.
+
+    Being named here is half of it: each also needs policies of its own for bucket, queue or table.
+
+    Attributes:
+        deployers: Create the table and the functions that the key encrypts.
+        operators: Upload, read, look into the ledger, send to queues.
+        uploaders: Write to the uploads bucket, and no more.
+        readers: Read uploads and results.
+    """
+
+    deployers: tuple[str, ...]
+    operators: tuple[str, ...]
+    uploaders: tuple[str, ...]
+    readers: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for principal in (*self.deployers, *self.operators, *self.uploaders, *self.readers):
+            kind, _, name = principal.partition("/")
+            if kind not in ("role", "user") or not name:
+                raise ValueError(
+                    f"access names principals of the account, such as 'role/video-operators' or "
+                    f"'user/ada', got {principal!r}"
+                )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """
     One stage's settings.
@@ -71,6 +100,7 @@ class Settings:
     reconcile: ReconcileSettings
     processing: ProcessingSettings
     functions: FunctionSettings
+    access: AccessSettings
 
     def __post_init__(self) -> None:
         largest_gb = self.pipeline.max_size_bytes / 1e9

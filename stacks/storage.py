@@ -4,14 +4,14 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from contracts.env import BY_SOURCE_INDEX, BY_STATE_INDEX, Names
+from contracts.env import BY_SOURCE_INDEX, BY_STATE_INDEX, UNTOLD_INDEX, Names
 from contracts.keys import JOBS_PREFIX
 from stacks.constructs.bucket import AccessLogsBucket, PrivateBucket
+from stacks.constructs.key import StageKey
 from stacks.constructs.removal import removal_policy
 from stacks.settings import Settings
 
@@ -32,7 +32,9 @@ class Storage(cdk.Stack):
         self, scope: Construct, id_: str, *, names: Names, settings: Settings, **kwargs: Any
     ) -> None:
         super().__init__(scope, id_, **kwargs)
-        self.key = StageKey(self, "Key", names=names, keep=settings.keep_data).key
+        self.key = StageKey(
+            self, "Key", names=names, access=settings.access, keep=settings.keep_data
+        ).key
         logs = AccessLogsBucket(
             self, "AccessLogs", name=names.access_logs_bucket, keep=settings.keep_data
         )
@@ -53,56 +55,6 @@ class Storage(cdk.Stack):
                 keep=settings.keep_data,
             )
         JobsTable(self, "Jobs", name=names.jobs_table, key=self.key, keep=settings.keep_data)
-
-
-class StageKey(Construct):
-    """
-    The one customer-managed key of a stage.
-
-    Roles are let in by their own policies, which name this key; the services below act for no role
-    and are let in here, each for what it does in this account.
-
-    Attributes:
-        key: The key.
-    """
-
-    def __init__(self, scope: Construct, id_: str, *, names: Names, keep: bool) -> None:
-        super().__init__(scope, id_)
-        self.key = kms.Key(
-            self,
-            "Resource",
-            alias=names.key_alias,
-            description=f"Encrypts all that the Framewright stage {names.stage} stores",
-            enable_key_rotation=True,
-            removal_policy=removal_policy(keep=keep),
-        )
-        self._admit("EventsToQueues", "events.amazonaws.com")
-        self._admit(
-            "LogGroups",
-            f"logs.{cdk.Aws.REGION}.amazonaws.com",
-            condition={
-                "ArnLike": {
-                    "kms:EncryptionContext:aws:logs:arn": names.arn(
-                        "logs", f"log-group:/aws/lambda/{names.prefix}-*"
-                    )
-                }
-            },
-        )
-
-    def _admit(
-        self, sid: str, service: str, *, condition: dict[str, dict[str, str]] | None = None
-    ) -> None:
-        self.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid=sid,
-                principals=[iam.ServicePrincipal(service)],
-                actions=["kms:Encrypt*", "kms:Decrypt", "kms:GenerateDataKey*", "kms:Describe*"]
-                if condition
-                else ["kms:Decrypt", "kms:GenerateDataKey*"],
-                resources=["*"],  # in a key policy, the key itself
-                conditions=condition or {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
-            )
-        )
 
 
 class JobsTable(Construct):
@@ -134,6 +86,12 @@ class JobsTable(Construct):
             index_name=BY_SOURCE_INDEX,
             partition_key=_string("source_uri"),
             sort_key=_string("source_version"),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        table.add_global_secondary_index(
+            index_name=UNTOLD_INDEX,
+            partition_key=_string("untold_shard"),
+            sort_key=_string("updated_at"),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
 
