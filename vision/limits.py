@@ -1,6 +1,6 @@
 """Limits, and what is said of a video that goes beyond one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 
 from contracts.limits import VideoLimits
@@ -19,6 +19,11 @@ class Limits(VideoLimits):
 
     Every `check_…` raises a RejectedVideoError that names the limit and the value.
     """
+
+    @classmethod
+    def of(cls, limits: VideoLimits) -> "Limits":
+        """The same limits, with the checks."""
+        return cls(**{field.name: getattr(limits, field.name) for field in fields(limits)})
 
     @property
     def decoder_pixels(self) -> int:

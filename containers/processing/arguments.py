@@ -2,10 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import NoReturn
 
+from contracts.limits import VideoLimits, argument_of
 from contracts.selection import Selection
 
 VIDEO_FORMATS = "mp4,mov,mkv,avi,h264,ts,webm"
@@ -32,6 +33,7 @@ class Arguments:
     selection: Selection
     api_server_address: str | None
     model: str | None
+    limits: VideoLimits = field(default_factory=VideoLimits)
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
@@ -51,6 +53,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         selection=options.frame_time_interval,
         api_server_address=options.api_server_address,
         model=options.model,
+        limits=_limits(options),
     )
 
 
@@ -88,7 +91,34 @@ def _parser() -> argparse.ArgumentParser:
         help="builtin:<name> or bundle:<SHA-256>, where no requests file names one (default: the "
         "bundle among the inputs, or else builtin:people)",
     )
+    group = parser.add_argument_group("limits", "Beyond these a video is refused.")
+    for limit in fields(VideoLimits):
+        kind = _seconds if limit.name.endswith("_s") else _count
+        group.add_argument(argument_of(limit.name), type=kind, help="default: %(default)s")
+        group.set_defaults(**{limit.name: limit.default})
     return parser
+
+
+def _limits(options: argparse.Namespace) -> VideoLimits:
+    return VideoLimits(
+        **{limit.name: getattr(options, limit.name) for limit in fields(VideoLimits)}
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 2**63:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, got {text!r}")
+    return seconds
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -1,145 +1,139 @@
 """Every video in its turn; what befalls one does not reach the others."""
 
 import logging
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from containers.processing.arguments import Arguments, UsageError
+from containers.processing.confine import memory_limit
 from containers.processing.layout import MlTree
 from containers.processing.logs import log
-from containers.processing.work import Task, check_source, found_tasks, requested_tasks
-from contracts.messages import InferenceRequest, Model
-from contracts.models import resolve_model
-from contracts.outcomes import ExitCode
-from contracts.results import AttemptDocument
+from containers.processing.pulse import Pulse
+from containers.processing.supervise import Supervisor
+from containers.processing.work import Task, found_tasks, requested_tasks
+from containers.processing.worker import Answer, Death
+from contracts.models import bundle_model, resolve_model
+from contracts.outcomes import ExitCode, RejectionCode, RetryCode
 from vision.faults import RejectedVideoError
-from vision.models.base import VisionModel
-from vision.models.load import load_bundle, load_model
-from vision.pipeline import process_video, sized_input, write_rejection
+
+if TYPE_CHECKING:
+    from containers.processing.attempt import Attempts, LoadModel
+    from contracts.messages import Model
 
 _DEFAULT_MODEL = "builtin:people"
 
 
-class LoadModel(Protocol):
-    """As `vision.models.load.load_model`."""
-
-    def __call__(self, identity: Model, /, *, bundle: Path | None = None) -> VisionModel: ...
-
-
-@dataclass(slots=True)
-class Shelf:
-    """Models, each loaded once."""
-
-    load: LoadModel
-    bundle: Path | None
-    models: dict[Model, VisionModel] = field(default_factory=dict)
-
-    def get(self, identity: Model) -> VisionModel:
-        if identity not in self.models:
-            self.models[identity] = self.load(identity, bundle=self.bundle)
-        return self.models[identity]
-
-
-def run(
-    arguments: Arguments,
-    tree: MlTree,
-    *,
-    load: LoadModel = load_model,
-    load_file: Callable[[Path], VisionModel] = load_bundle,
-) -> ExitCode:
+def run(arguments: Arguments, tree: MlTree, *, load: "LoadModel | None" = None) -> ExitCode:
     """
     Process what this instance was given.
+
+    Args:
+        load: Loads a model by its identity; `vision.models.load.load_model` unless given.
 
     Raises:
         UsageError: The arguments or the requests make no sense, for any video.
     """
-    shelf = Shelf(load, tree.bundle)
-    tasks: Iterable[Task] | None = requested_tasks(tree)
+    tasks = requested_tasks(tree)
     if tasks is None:
-        model = _named_model(arguments, shelf, load_file)
-        tasks = found_tasks(tree, arguments, model)
+        tasks = list(found_tasks(tree, arguments, _named_model(arguments, tree)))
     if arguments.api_server_address:
         log(logging.INFO, "api server address is not used yet")
-    done, faults = 0, []
-    for task in tasks:
-        fault = _answer(task, arguments, tree, shelf)
-        done += fault is None
+    faults = []
+    answers = _Instance(arguments, tree, tasks, load).answers()
+    for task, fault in zip(tasks, answers, strict=True):
         if fault is not None:
             faults.append(f"{task.name[:120]}: {fault[:200]}")
-    log(logging.INFO, "instance ended", answered=done, failed=len(faults))
+    log(logging.INFO, "instance ended", answered=len(tasks) - len(faults), failed=len(faults))
     if not faults:
         return ExitCode.SUCCEEDED
-    count = f"{len(faults)} of {done + len(faults)} videos could not be processed"
+    count = f"{len(faults)} of {len(tasks)} videos could not be processed"
     tree.write_message(f"{count}; another attempt may do it. " + "; ".join(faults))
     return ExitCode.RETRYABLE
 
 
-def _answer(task: Task, arguments: Arguments, tree: MlTree, shelf: Shelf) -> str | None:
-    """Leave the attempt's files, or say what kept this instance from it."""
-    start = time.perf_counter()
-    facts: dict[str, Any] = {"key": task.name}
-    try:
+class _Instance:
+    def __init__(
+        self, arguments: Arguments, tree: MlTree, tasks: list[Task], load: "LoadModel | None"
+    ) -> None:
+        self._arguments = arguments
+        self._tree = tree
+        self._tasks = tasks
+        self._load = load
+        self._memory_bytes = memory_limit(arguments.limits)
+        self._supervisor = Supervisor(
+            self._work, self._bury, self._memory_bytes, arguments.limits.max_stall_s
+        )
+
+    def answers(self) -> Iterator[Answer]:
+        return self._supervisor.answers(len(self._tasks))
+
+    def _work(self, first: int, pulse: Pulse) -> Iterator[Answer]:
+        attempts = self._attempts(pulse)
+        for task in self._tasks[first:]:
+            pulse.beat()
+            yield attempts.answer(task)
+
+    def _attempts(self, pulse: Pulse) -> "Attempts":
+        # Decoders and engines are loaded in the process apart, and in no other.
+        from containers.processing.attempt import Attempts
+
+        return Attempts(self._arguments, self._tree, pulse, self._memory_bytes, self._load)
+
+    def _bury(self, number: int, death: Death) -> Answer:
+        """What a death means: the video is at fault where it alone can have been."""
+        task = self._tasks[number]
         request = task.request()
-        facts |= {"job_id": request.job_id, "attempt": request.attempt}
-        document = _attempt(task, request, arguments, tree, shelf)
-    except UsageError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the other videos of the shard must be processed
-        log(logging.ERROR, "attempt failed", error=error, **facts)
-        return _described(error)
-    log(
-        logging.INFO,
-        "attempt ended",
-        **facts,
-        outcome=document.outcome,
-        code=document.code,
-        frames_processed=document.counts.frames_processed,
-        detections=document.counts.detections,
-        peak_memory_bytes=document.peak_memory_bytes,
-        wall_s=round(time.perf_counter() - start, 3),
-    )
-    return None
+        folder = self._tree.attempt_folder(request.output.prefix)
+        shutil.rmtree(folder, ignore_errors=True)
+        log(logging.ERROR, "worker died", key=task.name, job_id=request.job_id, death=death)
+        rejection = _stall(death) or (self._crash(task) if death.is_crash else None)
+        if rejection is None:
+            return _described(death)
+        from vision.pipeline import write_rejection
+
+        write_rejection(request=request, rejection=rejection, folder=folder)
+        log(logging.INFO, "attempt ended", key=task.name, code=rejection.code)
+        return None
+
+    def _crash(self, task: Task) -> RejectedVideoError | None:
+        again = self._supervisor.alone(lambda pulse: self._attempts(pulse).examine(task))
+        if again is None or not again.is_crash:
+            return None
+        return RejectedVideoError(
+            RejectionCode.UNREADABLE,
+            "The decoder crashes on this video, which is damaged or made to do so. Encode it anew, "
+            "such as to H.264.",
+        )
 
 
-def _attempt(
-    task: Task, request: InferenceRequest, arguments: Arguments, tree: MlTree, shelf: Shelf
-) -> AttemptDocument:
-    folder = tree.attempt_folder(request.output.prefix)
-    try:
-        video = check_source(task, request)
-    except RejectedVideoError as rejection:
-        return write_rejection(request=request, rejection=rejection, folder=folder)
-    model = shelf.get(request.model)
-    try:
-        sized_input(model.input, arguments.image_size)
-    except ValueError as error:
-        raise UsageError(f"--image-width, --image-height: {error}") from error
-    return process_video(
-        path=video,
-        request=request,
-        model=model,
-        folder=folder,
-        image_size=arguments.image_size,
+def _stall(death: Death) -> RejectedVideoError | None:
+    if death.stalled_s is None or death.is_engine or not death.is_busy:
+        return None
+    return RejectedVideoError(
+        RejectionCode.TOO_SLOW,
+        f"The decoder was at one place of the video for {death.stalled_s:.0f} s, which is longer "
+        "than allowed. Encode it anew, such as to H.264.",
     )
 
 
-def _named_model(
-    arguments: Arguments, shelf: Shelf, load_file: Callable[[Path], VisionModel]
-) -> Model:
-    if arguments.model is None and shelf.bundle is not None:
-        model = load_file(shelf.bundle)
-        shelf.models[model.identity] = model
-        return model.identity
+def _described(death: Death) -> str:
+    if death.stalled_s is not None:
+        who = "the model" if death.is_engine else "the job"
+        return f"{RetryCode.TIME_LIMIT}: {who} stood still for {death.stalled_s:.0f} s"
+    if death.is_crash:
+        return f"{RetryCode.CRASHED}: signal {death.signal} in native code"
+    if death.signal is not None:
+        return f"killed by signal {death.signal}, as it is when the machine is out of memory"
+    return f"{RetryCode.CRASHED}: the process ended early; its log says why"
+
+
+def _named_model(arguments: Arguments, tree: MlTree) -> "Model":
+    if arguments.model is None and tree.bundle is not None:
+        from vision.models.bundle import bundle_digest
+
+        return bundle_model(bundle_digest(tree.bundle))
     try:
         return resolve_model(arguments.model or _DEFAULT_MODEL)
     except ValueError as error:
         raise UsageError(f"--model: {error}") from error
-
-
-def _described(error: Exception) -> str:
-    if isinstance(error, MemoryError):
-        return f"out of memory ({error})" if str(error) else "out of memory"
-    return f"{type(error).__name__}: {error}"

@@ -303,9 +303,9 @@ def test_the_exit_message_is_short_and_whole(tree: Tree, text: str) -> None:
     assert len(content) == len(text.encode("utf-8", "replace")) or len(content) > 1020
 
 
-def test_start_up_imports_no_engine_and_no_network_library() -> None:
+def test_the_process_that_watches_loads_no_decoder_engine_or_network_library() -> None:
     probe = (
-        "import sys, containers.processing.run; heavy = {'onnxruntime', 'cv2', 'boto3', "
+        "import sys, containers.processing.run; heavy = {'onnxruntime', 'cv2', 'boto3', 'av', 'numpy', "
         "'pycocotools', 'asyncio'}; print(sorted(heavy & set(sys.modules)))"
     )
     printed = subprocess.check_output([sys.executable, "-c", probe], text=True)
