@@ -69,6 +69,7 @@ class Processing(cdk.Stack):
             instance_type=settings.processing.instance_type,
             volume_size_gb=settings.processing.volume_size_gb,
             max_runtime_s=settings.processing.max_runtime_s,
+            arguments=settings.limits.to_arguments(),
         )
 
 

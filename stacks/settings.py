@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts.documents import DocumentError, from_dict
 from contracts.env import check_stage
+from contracts.limits import VideoLimits
 from contracts.pipeline import PipelineSettings, ReconcileSettings
 
 MAX_VOLUME_GB = 16_384
@@ -99,6 +100,7 @@ class Settings:
     pipeline: PipelineSettings
     reconcile: ReconcileSettings
     processing: ProcessingSettings
+    limits: VideoLimits
     functions: FunctionSettings
     access: AccessSettings
 
@@ -108,6 +110,11 @@ class Settings:
             raise ValueError(
                 f"volume_size_gb must hold the largest video of {largest_gb:g} GB "
                 f"and be at most {MAX_VOLUME_GB}, got {self.processing.volume_size_gb}"
+            )
+        if self.limits.max_decode_s >= self.processing.max_runtime_s:
+            raise ValueError(
+                f"max_decode_s must be below max_runtime_s, {self.processing.max_runtime_s}, to act "
+                f"before it, got {self.limits.max_decode_s:g}"
             )
 
 

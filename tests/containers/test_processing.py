@@ -305,8 +305,8 @@ def test_the_exit_message_is_short_and_whole(tree: Tree, text: str) -> None:
 
 def test_the_process_that_watches_loads_no_decoder_engine_or_network_library() -> None:
     probe = (
-        "import sys, containers.processing.run; heavy = {'onnxruntime', 'cv2', 'boto3', 'av', 'numpy', "
-        "'pycocotools', 'asyncio'}; print(sorted(heavy & set(sys.modules)))"
+        "import sys, containers.processing.run; heavy = {'onnxruntime', 'cv2', 'boto3', 'av', "
+        "'numpy', 'pycocotools', 'asyncio'}; print(sorted(heavy & set(sys.modules)))"
     )
     printed = subprocess.check_output([sys.executable, "-c", probe], text=True)
     assert printed.strip() == "[]"

@@ -53,6 +53,8 @@ def test_a_stage_is_a_name_and_no_path(stage: str) -> None:
         ("max_concurrency = 10", "max_concurrency = 1", r"functions: max_concurrency is 2 to 1000"),
         ("max_runtime_s = 14_400", "max_runtime_s = 0", r"processing: max_runtime_s is 1 to 777"),
         ("volume_size_gb = 30", "volume_size_gb = 5", r"volume_size_gb must hold .* got 5"),
+        ("max_streams = 64", "max_streams = 0", r"limits: max_streams must be above 0, got 0"),
+        ("max_decode_s = 10_800", "max_decode_s = 14_400", r"max_decode_s must be below max_runt"),
         ('"builtin:people"', '"builtin:cats"', r"pipeline: unknown model 'builtin:cats'; known"),
         ('"every_seconds=1"', '"index_api"', r"pipeline: the stage does not offer index_api"),
         ("[processing]", "[processing", r"config/dev\.toml: "),
