@@ -41,8 +41,10 @@ def decode_frames(
     clock = PresentationClock(video.facts.time_base, video.facts.average_frame_rate)
     converter = Converter()
     form = form_of(video.first)
-    for index, picture in enumerate(itertools.chain([video.first], video.pictures)):
+    for picture in itertools.chain([video.first], video.pictures):
         check()
+        _pass_over(picture.lost, clock, report)
+        index = report.frame_count
         pts = clock.stamp(picture.pts)
         time = clock.since_first(pts)
         video.limits.check_duration(float(time))
@@ -51,7 +53,9 @@ def decode_frames(
             video.limits.check_pixels(picture.image.width, picture.image.height)
             if not report.changes:
                 report.changes.append((index, form))
-        report.frame_count = report.frames_decoded = index + 1
+        report.frame_count += 1
+        report.frames_decoded += 1
+        report.is_numbered = video.pictures.is_numbered
         report.guessed_times = clock.guessed_count
         report.end_s = float((pts + (picture.image.duration or 0)) * clock.time_base)
         is_key_frame = bool(picture.image.key_frame)
@@ -71,7 +75,14 @@ def decode_frames(
             yield Frame(record, pixels, placement)
         if selector.is_done:
             return
+    _pass_over(video.pictures.lost_at_end(), clock, report)
     report.reached_end = True
+
+
+def _pass_over(lost: Iterable[int | None], clock: PresentationClock, report: DecodeReport) -> None:
+    """Frames that could not be decoded keep their indices and times."""
+    for found in lost:
+        report.lose(float(clock.since_first(clock.stamp(found))))
 
 
 def batches(frames: Iterable[Frame], max_batch: int) -> Iterator[FrameBatch]:

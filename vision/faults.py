@@ -1,6 +1,12 @@
 """What ends an attempt: a video at fault, or somebody who wants no more of it."""
 
+import errno
+from pathlib import Path
+
 from contracts.outcomes import RejectionCode, RetryCode
+
+_MACHINE_ERRORS = {errno.ENOMEM, errno.EACCES, errno.ENOENT, errno.EMFILE, errno.ENFILE}
+_CHUNK_BYTES = 1 << 20
 
 
 class RejectedVideoError(Exception):
@@ -33,3 +39,20 @@ class AttemptStoppedError(Exception):
     def __init__(self, code: RetryCode, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def is_machine_fault(code: int | None, path: Path) -> bool:
+    """
+    Whether FFmpeg failed on a file, with this error number, for a reason that lies outside of it.
+
+    Demuxers say EIO of damage too, so the file is read to see whether it can be.
+    """
+    if code != errno.EIO:
+        return code in _MACHINE_ERRORS
+    try:
+        with path.open("rb") as file:
+            while file.read(_CHUNK_BYTES):
+                pass
+    except OSError:
+        return True
+    return False

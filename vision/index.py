@@ -84,6 +84,16 @@ def parser_for(codec: str, container: str, extradata: bytes | None) -> PicturePa
     """
     if not _CONTAINERS & set(container.split(",")):
         raise UncertainStreamError(f"the container {container} keeps no packets with times")
+    return stream_parser(codec, extradata)
+
+
+def stream_parser(codec: str, extradata: bytes | None) -> PictureParser:
+    """
+    The reader of a stream's packets, whatever the container.
+
+    Raises:
+        UncertainStreamError: Nothing is known of the codec, or its parameters are damaged.
+    """
     make = _PARSERS.get(codec)
     if make is None:
         raise UncertainStreamError(f"nothing is known of how {codec} pictures depend on each other")

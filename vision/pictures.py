@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import av
@@ -21,21 +22,34 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vision.faults import is_machine_fault
+from vision.numbering import FrameNumbers
+
 _RECENT_DAMAGE = 64
 """A damaged packet's picture leaves the decoder at most this many pictures later (H.264: 16)."""
-_MAX_PENDING_TIMES = 64
 _MAX_DISORDERED = 16
 """After damage H.264 decoders give pictures out of order, by no more than they reorder at all."""
+_KEEPS_DECODING_TIMES = "avi"
+_KEEPS_PACKETS = frozenset({"mp4", "matroska", "avi", "flv", "ivf", "asf", "ogg", "mxf"})
+_CUT_ANEW_IN_AVI = frozenset({"h264", "hevc"})
+"""FFmpeg takes their packets from start codes there, and not from the file's own."""
 _MAX_FAILED_READS = 16
 """Reading goes on after damage, but not for ever where nothing more comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture and its presentation timestamp in stream units, None where unknown."""
+    """
+    A decoded picture.
+
+    Attributes:
+        pts: Presentation timestamp in stream units, None where unknown.
+        lost: Timestamps of the frames that were lost since the picture before.
+    """
 
     image: VideoFrame
     pts: int | None
+    lost: tuple[int | None, ...] = ()
 
 
 class PacketStream:
@@ -54,11 +68,12 @@ class PacketStream:
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._container = container
         self._stream = stream
+        self._path = Path(container.name.removeprefix("file:"))
         self.packet_count = 0
         self.damaged_count = 0
         self.has_failed = False
         self.read_error: str | None = None
-        self.order_is_time = container.format.name == "avi"
+        self.order_is_time = container.format.name == _KEEPS_DECODING_TIMES
 
     def packets(self) -> Iterator["Packet[VideoStream]"]:
         """Every packet that holds anything; to be used once."""
@@ -70,8 +85,9 @@ class PacketStream:
             except StopIteration:
                 return
             except av.error.FFmpegError as error:
-                if error.errno in (errno.EIO, errno.ENOMEM):
-                    raise  # the machine's fault, not the file's
+                is_known_to_be_readable = self.has_failed and error.errno == errno.EIO
+                if not is_known_to_be_readable and is_machine_fault(error.errno, self._path):
+                    raise
                 failed_reads += 1
                 self.has_failed = True
                 self.read_error = str(error)
@@ -97,7 +113,12 @@ class Reopened(Protocol):
 
 
 class PictureStream(PacketStream):
-    """The pictures of one video stream, each once, in presentation order."""
+    """
+    The pictures of one video stream, each once, in presentation order.
+
+    Attributes:
+        is_numbered: Whether all frames that were lost so far are known.
+    """
 
     def __init__(
         self,
@@ -111,8 +132,8 @@ class PictureStream(PacketStream):
         self._check = check
         self._reopen = reopen
         self._recent_damage: deque[int | None] = deque(maxlen=_RECENT_DAMAGE)
-        self._pending_times: list[int] = []
-        self._pictures = self._in_order(self._decode())
+        self._numbers = _numbers(container, stream)
+        self._pictures = self._found(self._in_order(self._decode()))
 
     def __iter__(self) -> Iterator[Picture]:
         return self
@@ -120,27 +141,43 @@ class PictureStream(PacketStream):
     def __next__(self) -> Picture:
         return next(self._pictures)
 
-    def _in_order(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+    @property
+    def is_numbered(self) -> bool:
+        return self._numbers.is_certain
+
+    def lost_at_end(self) -> tuple[int | None, ...]:
+        """Timestamps of the frames lost after the last picture, when there are no more."""
+        return self._numbers.lost_at_end(is_damaged=self._is_damaged)
+
+    @property
+    def _is_damaged(self) -> bool:
+        return self.damaged_count > 0 or self.has_failed
+
+    def _found(self, images: Iterator[VideoFrame]) -> Iterator[Picture]:
+        for image in images:
+            yield Picture(image, *self._numbers.find(image, is_damaged=self._is_damaged))
+
+    def _in_order(self, images: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
         """Sort by time from the first damage on; before it, decoders keep the order."""
-        held: list[tuple[int, int, Picture]] = []
+        held: list[tuple[int, int, VideoFrame]] = []
         shown: int | None = None
-        for number, picture in enumerate(pictures):
-            pts = picture.pts
+        for number, image in enumerate(images):
+            pts = image.pts
             if not self.damaged_count or pts is None or self.order_is_time:
                 yield from _emptied(held)
-                yield picture
+                yield image
                 shown = pts
                 continue
             if shown is not None and pts <= shown:
                 yield from _emptied(held)
                 shown = None  # the stream's own doing: its times begin anew
-            heapq.heappush(held, (pts, number, picture))
+            heapq.heappush(held, (pts, number, image))
             if len(held) > _MAX_DISORDERED:
                 shown, _, earliest = heapq.heappop(held)
                 yield earliest
         yield from _emptied(held)
 
-    def _decode(self) -> Iterator[Picture]:
+    def _decode(self) -> Iterator[VideoFrame]:
         count, last = 0, None
         for packet in itertools.chain(self.packets(), [None]):
             self._check()
@@ -149,11 +186,13 @@ class PictureStream(PacketStream):
             for image in self._decoded(packet):
                 count += 1
                 last = image.pts if last is None else max(last, image.pts or last)
-                yield Picture(image, self._time_of(image))
+                if image.is_corrupt:
+                    self._note_damage(image.pts)
+                yield image
         if count < self.packet_count and not self.order_is_time:
             yield from self._lost_at_the_end(last)
 
-    def _lost_at_the_end(self, last: int | None) -> Iterator[Picture]:
+    def _lost_at_the_end(self, last: int | None) -> Iterator[VideoFrame]:
         """
         The pictures after the last one that frame threads held when a cut made the decoder fail.
 
@@ -161,15 +200,18 @@ class PictureStream(PacketStream):
         """
         with self._reopen() as again:
             packets = PacketStream(again.container, again.stream)
+            numbers = _numbers(again.container, again.stream)
             for packet in itertools.chain(packets.packets(), [None]):
                 self._check()
+                if packet is not None:
+                    numbers.add(packet)
                 try:
                     images = again.stream.decode(packet)
                 except av.error.FFmpegError:
                     continue  # noted the first time
                 for image in images:
                     if image.pts is not None and (last is None or image.pts > last):
-                        yield Picture(image, image.pts)
+                        yield image
 
     def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         try:
@@ -183,25 +225,27 @@ class PictureStream(PacketStream):
     def _note_packet(self, packet: "Packet[VideoStream]") -> None:
         if packet.is_corrupt:
             self._note_damage(packet.pts)
-        if self.order_is_time and packet.dts is not None:
-            heapq.heappush(self._pending_times, packet.dts)
-            if len(self._pending_times) > _MAX_PENDING_TIMES:
-                heapq.heappop(self._pending_times)
+        self._numbers.add(packet)
 
     def _note_damage(self, pts: int | None) -> None:
         if pts is None or pts not in self._recent_damage:
             self._recent_damage.append(pts)
             self.damaged_count += 1
 
-    def _time_of(self, image: VideoFrame) -> int | None:
-        if image.is_corrupt:
-            self._note_damage(image.pts)
-        if not self.order_is_time:
-            return image.pts
-        # The n-th picture shown has the n-th smallest decoding timestamp.
-        return heapq.heappop(self._pending_times) if self._pending_times else None
+
+def _numbers(container: InputContainer, stream: VideoStream) -> FrameNumbers:
+    context = stream.codec_context
+    context.copy_opaque = True
+    kinds = set(container.format.name.split(","))
+    is_cut_anew = "avi" in kinds and context.name in _CUT_ANEW_IN_AVI
+    return FrameNumbers(
+        context.name,
+        context.extradata,
+        order_is_time=container.format.name == _KEEPS_DECODING_TIMES,
+        keeps_packets=bool(_KEEPS_PACKETS & kinds) and not is_cut_anew,
+    )
 
 
-def _emptied(held: list[tuple[int, int, Picture]]) -> Iterator[Picture]:
+def _emptied(held: list[tuple[int, int, VideoFrame]]) -> Iterator[VideoFrame]:
     while held:
         yield heapq.heappop(held)[2]

@@ -14,6 +14,8 @@ from vision.video import video_duration_s
 
 _CUT_TOLERANCE_S = 0.5
 """Files promise their end to within rounding and the length of a last frame or two."""
+_MAX_LISTED = 20
+"""Lost frames that a warning names."""
 
 
 @dataclass(slots=True)
@@ -24,6 +26,9 @@ class DecodeReport:
     Attributes:
         frame_count: Frames of the video up to where it was read, decoded or not.
         frames_decoded: Pictures that left a decoder.
+        frames_lost: Frames that were to be decoded and could not be.
+        lost: Index and time of the first of them, in seconds since the first frame.
+        is_numbered: Whether all that were lost are known; else later indices may be too low.
         guessed_times: Frames whose timestamp was missing or went backwards.
         changes: Index, and a description of the pictures, where their form changed.
         reached_end: Whether the stream was read to its end, and not only to the last wanted frame.
@@ -32,10 +37,20 @@ class DecodeReport:
 
     frame_count: int = 0
     frames_decoded: int = 0
+    frames_lost: int = 0
+    lost: list[tuple[int, float]] = field(default_factory=list)
+    is_numbered: bool = True
     guessed_times: int = 0
     changes: list[tuple[int, str]] = field(default_factory=list)
     reached_end: bool = False
     end_s: float = 0.0
+
+    def lose(self, time_s: float) -> None:
+        """Count the next frame as one that was lost."""
+        if self.frames_lost < _MAX_LISTED:
+            self.lost.append((self.frame_count, time_s))
+        self.frames_lost += 1
+        self.frame_count += 1
 
 
 class ReadVideo(Protocol):
@@ -71,6 +86,8 @@ def decode_warnings(
     warnings = []
     if count := video.pictures.damaged_count:
         text = f"{count} damaged packets; the frames near them may be wrong or missing."
+        if not report.is_numbered:
+            text += " Which are missing cannot be told: later frames may be numbered too low."
         warnings.append(ResultWarning(WarningCode.DAMAGED_PACKETS, text))
     if (cut := _cut_short(video, report)) is not None:
         warnings.append(ResultWarning(WarningCode.STREAM_CUT_SHORT, cut))
@@ -94,12 +111,26 @@ def frame_warnings(
             "that went backwards; their times follow from the frame rate."
         )
         warnings.append(ResultWarning(WarningCode.MISSING_TIMESTAMPS, text))
+    if report.frames_lost:
+        warnings.append(_lost_warning(report))
     for index, form in report.changes:
         text = f"The pictures change to {form} at frame {index}."
         warnings.append(ResultWarning(WarningCode.FORMAT_CHANGED, text, index))
     if missing := selector.missing():
         warnings.append(missing_warning(missing, report.frame_count))
     return tuple(warnings)
+
+
+def _lost_warning(report: DecodeReport) -> ResultWarning:
+    listed = ", ".join(f"{index} ({time_s:.3f} s)" for index, time_s in report.lost)
+    more = report.frames_lost - len(report.lost)
+    return ResultWarning(
+        WarningCode.FRAMES_LOST,
+        f"{report.frames_lost} of {report.frame_count} frames could not be decoded: {listed}"
+        f"{f' and {more} more' if more else ''}. The others have the indices and times that the "
+        "file gives them.",
+        report.lost[0][0] if report.frames_lost == 1 else None,
+    )
 
 
 def _cut_short(video: ReadVideo, report: DecodeReport) -> str | None:

@@ -33,7 +33,7 @@ class Candidate:
 
 
 class Selector(Protocol):
-    """Asked once about every frame, in presentation order."""
+    """Asked once about every frame that is not lost, in presentation order."""
 
     def wants(self, candidate: Candidate) -> bool:
         """Whether this frame is wanted."""
@@ -119,19 +119,22 @@ class Indices:
 
     def __init__(self, indices: tuple[int, ...]) -> None:
         self._waiting = deque(indices)
+        self._passed: list[int] = []
 
     @property
     def is_done(self) -> bool:
         return not self._waiting
 
     def wants(self, candidate: Candidate) -> bool:
+        while self._waiting and self._waiting[0] < candidate.frame_index:
+            self._passed.append(self._waiting.popleft())  # a frame that was lost
         if not self._waiting or candidate.frame_index != self._waiting[0]:
             return False
         self._waiting.popleft()
         return True
 
     def missing(self) -> tuple[int, ...]:
-        return tuple(self._waiting)
+        return (*self._passed, *self._waiting)
 
 
 def missing_warning(missing: tuple[int, ...], frame_count: int) -> ResultWarning:

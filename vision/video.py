@@ -5,7 +5,6 @@ Only local files are read: FFmpeg's protocols are cut down to `file` and its dem
 containers, so a hostile playlist can neither fetch anything nor read other files.
 """
 
-import errno
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from av.video.stream import VideoStream
 from contracts.outcomes import RejectionCode, WarningCode
 from contracts.results import ResultWarning, VideoFacts
 from vision.boxes import lacks_whole_moov
-from vision.faults import RejectedVideoError
+from vision.faults import RejectedVideoError, is_machine_fault
 from vision.headers import check_claims
 from vision.limits import Limits
 from vision.pictures import Picture, PictureStream
@@ -181,7 +180,7 @@ def _open_container(path: Path, limits: Limits, *, probes: bool) -> InputContain
             metadata_errors="replace",
         )
     except av.error.FFmpegError as error:
-        if error.errno in (errno.ENOMEM, errno.EIO, errno.EACCES, errno.ENOENT, errno.EMFILE):
+        if is_machine_fault(error.errno, path):
             raise
         if lacks_whole_moov(path):
             raise _truncated() from error

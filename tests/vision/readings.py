@@ -64,6 +64,7 @@ def assert_equal(planned: Reading, sequential: Reading) -> None:
     assert planned.reader.facts == sequential.reader.facts
     assert planned.warnings == sequential.warnings
     assert planned.reader.report.frame_count == sequential.reader.report.frame_count
+    assert planned.reader.report.frames_lost == sequential.reader.report.frames_lost
     assert planned.reader.report.reached_end == sequential.reader.report.reached_end
 
 

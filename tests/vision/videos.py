@@ -122,7 +122,7 @@ def remux(
         av.open(str(target), "w", container_options=options or {}) as new,
     ):
         stream = old.streams.video[0]
-        copy = new.add_stream_from_template(stream)
+        copy = new.add_stream_from_template(stream, opaque=True)
         assert stream.time_base is not None
         offset = round(shift_s / stream.time_base)
         for packet in old.demux(stream):

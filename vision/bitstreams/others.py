@@ -123,8 +123,6 @@ class Mpeg4Parser:
         extradata: The video object layer's header, where the container keeps it.
     """
 
-    max_reorder = 0
-
     def __init__(self, extradata: bytes | None) -> None:
         self._count = 0
         self._layer = self._headers = b""
@@ -132,6 +130,11 @@ class Mpeg4Parser:
         self._has_extradata = bool(extradata)
         if extradata:
             self._read_layer(extradata)
+
+    @property
+    def max_reorder(self) -> int | None:
+        """None until a layer without B-VOPs was read."""
+        return 0 if self._increment_bits else None
 
     def head(self) -> bytes:
         """The layer's header, where the decoder has none from the container."""
