@@ -13,7 +13,8 @@ def lacks_whole_moov(path: Path) -> bool:
     position = 0
     with path.open("rb") as file:
         for _ in range(_MAX_BOXES):
-            file.seek(position, os.SEEK_SET)
+            # A damaged length may lie further than any file can be sought.
+            file.seek(min(position, size_bytes), os.SEEK_SET)
             header = file.read(16)
             kind = header[4:8]
             if position == 0 and kind not in _FIRST_BOXES:

@@ -27,7 +27,7 @@ from vision.limits import Limits
 from vision.models.base import ModelInput
 from vision.pictures import Picture
 from vision.plan import DecodeTask, WantedFrame
-from vision.video import decoder_options, displayed_size, open_source
+from vision.video import decoder_options, displayed_size, open_source, use_threads
 from vision.workers import Decode
 
 _STRICTNESS = {"err_detect": "+explode"}
@@ -68,7 +68,7 @@ class PlannedDecoding:
         with open_source(path, self.limits, probes=probes) as source:
             context = source.stream.codec_context
             context.options = context.options | _STRICTNESS
-            _set_threads(context, threads)
+            use_threads(context, "FRAME" if threads > 1 else "NONE", threads)
             yield _Decoding(self, context).decode
 
     @contextmanager
@@ -168,10 +168,5 @@ def _spare_context(codec: str, limits: Limits, threads: int) -> VideoCodecContex
                 return _spare.pop(number)
     context = cast(VideoCodecContext, VideoCodecContext.create(codec, "r"))
     context.options = options
-    _set_threads(context, threads)
+    use_threads(context, "FRAME" if threads > 1 else "NONE", threads)
     return context
-
-
-def _set_threads(context: VideoCodecContext, threads: int) -> None:
-    context.thread_count = threads
-    context.thread_type = "FRAME" if threads > 1 else "NONE"

@@ -16,6 +16,7 @@ import av
 import av.error
 from av.container import InputContainer
 from av.stream import Discard, Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from contracts.outcomes import RejectionCode, WarningCode
@@ -31,6 +32,13 @@ _DEMUXERS = (
     "asf,ogg,mxf,mp3,wav,aac,flac,ac3,amr,aiff,caf"
 )
 """Playlists, image sequences and capture devices are left out; sound has its own rejection."""
+_DECODERS = (
+    "h264,hevc,vp8,vp9,libdav1d,av1,mpeg4,msmpeg4v1,msmpeg4v2,msmpeg4,mpeg1video,mpeg2video,"
+    "mpegvideo,h261,h263,h263p,flv,mjpeg,prores,dnxhd,cfhd,vc1,wmv1,wmv2,wmv3,theora,dvvideo,"
+    "rawvideo,v210,ffv1,huffyuv,ffvhuff,utvideo,qtrle"
+)
+"""What cameras, editors and archives write. FFmpeg has hundreds more, of games and of pictures with
+compressed text, that a stranger's file could reach; and sound is not decoded at all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,6 +183,7 @@ def _open_container(path: Path, limits: Limits, *, probes: bool) -> InputContain
             container_options={
                 "protocol_whitelist": "file",
                 "format_whitelist": _DEMUXERS,
+                "codec_whitelist": _DECODERS,
                 "max_streams": str(limits.max_streams + 1),
             },
             metadata_errors="replace",
@@ -218,10 +227,11 @@ def _choose_stream(
 
 
 def _check_header(container: InputContainer, stream: VideoStream, limits: Limits) -> None:
-    if stream.codec_context is None:
+    name = stream.codec_context.name if stream.codec_context else "unknown"
+    if name not in _DECODERS.split(","):
         raise RejectedVideoError(
             RejectionCode.UNREADABLE,
-            "The video's codec cannot be decoded here. Convert it to H.264.",
+            f"The video's codec ({name}) is not decoded here. Convert it to H.264.",
         )
     limits.check_pixels(stream.codec_context.width, stream.codec_context.height)
     if (duration_s := file_duration_s(container, stream)) is not None:
@@ -230,7 +240,7 @@ def _check_header(container: InputContainer, stream: VideoStream, limits: Limits
 
 def _set_up_decoder(stream: VideoStream, limits: Limits, *, careful: bool) -> None:
     stream.codec_context.options = decoder_options(stream.codec_context.name, limits)
-    stream.thread_type = "SLICE" if careful else "AUTO"
+    use_threads(stream.codec_context, "SLICE" if careful else "AUTO")
     for other in stream.container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
@@ -244,6 +254,15 @@ def decoder_options(codec: str, limits: Limits) -> dict[str, str]:
         # reordered and loses some where it guesses short; strict makes it take the bound instead.
         options["strict"] = "1"
     return options
+
+
+def use_threads(context: VideoCodecContext, kind: str, count: int = 0) -> None:
+    """Set a decoder's threads; 0 are as many as there are cores."""
+    if context.name == "vp8":
+        # By slices alone FFmpeg's decoder says that a picture's data ended too early.
+        kind, count = "SLICE", max(2, count)
+    context.thread_type = kind
+    context.thread_count = count
 
 
 def _first_picture(pictures: PictureStream, promised_frames: int) -> Picture:

@@ -36,6 +36,12 @@ def after_moov(path: Path) -> None:
     path.write_bytes(content[: content.index(b"mdat") + 4])
 
 
+def beyond_all_bounds(path: Path) -> None:
+    """A box that claims to be longer than any file can be."""
+    content = make_video(path).read_bytes()
+    path.write_bytes(content[:24] + b"\x00\x00\x00\x01free" + b"\xff" * 8 + content[24:])
+
+
 def sound_only(path: Path) -> None:
     make_sound(path)
 
@@ -107,6 +113,7 @@ BAD_VIDEOS: dict[str, tuple[Callable[[Path], None], RejectionCode]] = {
     "without_moov": (without_moov, RejectionCode.TRUNCATED),
     "within_moov": (within_moov, RejectionCode.TRUNCATED),
     "after_moov": (after_moov, RejectionCode.TRUNCATED),
+    "beyond_all_bounds": (beyond_all_bounds, RejectionCode.TRUNCATED),
     "sound_only": (sound_only, RejectionCode.NO_VIDEO_STREAM),
     "sound_with_cover": (sound_with_cover, RejectionCode.NO_VIDEO_STREAM),
     "no_frames": (no_frames, RejectionCode.NO_FRAMES),
