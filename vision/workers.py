@@ -3,7 +3,8 @@ Decode tasks in parallel: one decoder per worker, results in order, a bounded nu
 
 Threads suffice, since decoding and scaling run without the interpreter's lock. A worker that is
 ahead waits when the frames held exceed the budget; the worker whose frames are next may always add
-one, so nothing can wait for ever.
+one, so nothing can wait for ever. The last tasks are shared out by threads within a decoder, as no
+further task would use the cores that others leave.
 """
 
 import threading
@@ -22,9 +23,11 @@ Decode = Callable[[DecodeTask], Iterator[Frame]]
 OpenDecoder = Callable[[int], AbstractContextManager[Decode]]
 """Makes a worker's decoder with so many threads of its own; called in the thread that uses it."""
 
-_TASKS_AHEAD = 2
-"""Planned beyond those being decoded, so that no worker waits for the planner."""
+_TASKS_AHEAD = 3
+"""Planned beyond those being decoded: no worker waits for the planner, and the end is seen."""
 _MAX_PACKET_BYTES = 64 << 20
+_MIN_SHARED_PACKETS = 16
+"""A shorter task is not worth a decoder with threads of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,16 @@ class Parallelism:
 @dataclass(slots=True, eq=False)
 class _Job:
     task: DecodeTask
-    size_bytes: int
     frames: deque[Frame] = field(default_factory=deque)
+    frames_decoded: int = 0
     is_done: bool = False
     error: BaseException | None = None
+
+    @property
+    def bytes_left(self) -> int:
+        """Roughly, of what is to be decoded."""
+        wanted = len(self.task.wanted)
+        return self.task.size_bytes * (wanted - min(wanted, self.frames_decoded)) // wanted
 
 
 def decode_tasks(
@@ -90,6 +99,7 @@ class _Pool:
         self._threads: list[threading.Thread] = []
         self._held_bytes = 0
         self._is_closed = False
+        self._is_planned = False
 
     def frames(self, tasks: Iterator[DecodeTask]) -> Iterator[Frame]:
         planning: BaseException | None = None
@@ -99,6 +109,7 @@ class _Pool:
                     self._submit(next(tasks))
                 except StopIteration:
                     planning = StopIteration()
+                    self._is_planned = True
                 except Exception as error:  # noqa: BLE001 - raised below, in its turn
                     planning = error
             if not self._jobs:
@@ -117,14 +128,14 @@ class _Pool:
             thread.join()
 
     def _has_room(self) -> bool:
-        waiting_bytes = sum(job.size_bytes for job in self._jobs)
+        packet_bytes = sum(job.task.size_bytes for job in self._jobs)
         count = len(self._jobs)
         return not count or (
-            count < self._parallelism.workers + _TASKS_AHEAD and waiting_bytes < _MAX_PACKET_BYTES
+            count < self._parallelism.workers + _TASKS_AHEAD and packet_bytes < _MAX_PACKET_BYTES
         )
 
     def _submit(self, task: DecodeTask) -> None:
-        job = _Job(task, task.size_bytes)
+        job = _Job(task)
         with self._changed:
             self._jobs.append(job)
         if len(self._threads) < self._parallelism.workers:
@@ -155,17 +166,28 @@ class _Pool:
 
     def _work(self) -> None:
         with ExitStack() as stack:
-            decode: Decode | None = None
+            decode, threads = None, 0
             while (job := self._queue.get()) is not None:
                 try:
                     if not self._is_closed:
-                        decode = decode or stack.enter_context(self._open_decoder(1))
+                        if (share := self._share(job)) != threads:
+                            stack.close()
+                            decode, threads = None, share
+                        decode = decode or stack.enter_context(self._open_decoder(threads))
                         self._decode(job, decode)
                 except BaseException as error:  # noqa: BLE001 - raised where the frames are taken
                     job.error = error
                 with self._changed:
                     job.is_done = True
                     self._changed.notify_all()
+
+    def _share(self, job: _Job) -> int:
+        """A job's part of the cores, for as many threads: more than one near the end only."""
+        if not self._is_planned or len(job.task.packets) < _MIN_SHARED_PACKETS:
+            return 1
+        with self._changed:
+            left = sum(other.bytes_left for other in self._jobs if not other.is_done)
+        return -(-self._parallelism.workers * job.bytes_left // left) if left else 1
 
     def _decode(self, job: _Job, decode: Decode) -> None:
         for frame in decode(job.task):
@@ -180,6 +202,7 @@ class _Pool:
             if self._is_closed:
                 return False
             job.frames.append(frame)
+            job.frames_decoded += 1
             self._held_bytes += size_bytes
             self._changed.notify_all()
         return True
