@@ -4,6 +4,7 @@ import sys
 
 import aws_cdk as cdk
 
+from stacks.checks import add_checks
 from stacks.pipeline import Pipeline
 from stacks.settings import SettingsError, load_settings
 
@@ -16,6 +17,7 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"framewright: {error}")
     Pipeline(app, settings=settings)
+    add_checks(app)
     cdk.Tags.of(app).add("project", "framewright")
     cdk.Tags.of(app).add("stage", settings.stage)
     app.synth()

@@ -13,7 +13,7 @@ from constructs import Construct
 from contracts.env import Names
 from contracts.keys import BUNDLES_PREFIX, JOBS_PREFIX, RESULT_DOCUMENT, RESULTS_PREFIX
 from contracts.pipeline import JobTemplate
-from stacks.constructs.grants import FOR_AWS_RESOURCES, USE_OF_KEY, allow
+from stacks.constructs.grants import FOR_AWS_RESOURCES, USE_OF_KEY, accept, allow
 from stacks.constructs.logs import log_retention
 from stacks.settings import Settings
 
@@ -51,13 +51,19 @@ class Processing(cdk.Stack):
             platform=ecr_assets.Platform.LINUX_AMD64,
         )
         if settings.processing.owns_log_group:
-            logs.LogGroup(
+            group = logs.LogGroup(
                 self,
                 "Logs",
                 log_group_name=LOG_GROUP,
                 retention=log_retention(settings.log_retention_days),
                 # Other stages of the account write to it too.
                 removal_policy=cdk.RemovalPolicy.RETAIN,
+            )
+            accept(
+                group,
+                "Framewright::key",
+                "Jobs of every stage of the account log here: with the key of one, the others' "
+                "logs would become unreadable when that stage goes. CloudWatch's own key is used.",
             )
         key = kms.Key.from_key_arn(self, "Key", key_arn)
         role = ProcessingRole(self, "Role", names=names, key=key).role

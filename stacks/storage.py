@@ -53,6 +53,7 @@ class Storage(cdk.Stack):
                 notifies=notifies,
                 noncurrent_days=NONCURRENT_DAYS,
                 keep=settings.keep_data,
+                roles=names.role_arn("*"),
             )
         JobsTable(self, "Jobs", name=names.jobs_table, key=self.key, keep=settings.keep_data)
 

@@ -1,6 +1,7 @@
 """Buckets that nobody reaches without TLS, without a grant, or unseen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -12,6 +13,7 @@ from stacks.constructs.removal import removal_policy
 
 ACCESS_LOGS_DAYS = 90
 UNFINISHED_UPLOAD_DAYS = 7
+MIN_TLS_VERSION = 1.2
 
 
 def _foreign_keys(key: kms.IKey) -> tuple[dict[str, dict[str, str]], ...]:
@@ -43,6 +45,7 @@ class AccessLogsBucket(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
+            minimum_tls_version=MIN_TLS_VERSION,
             lifecycle_rules=[
                 s3.LifecycleRule(id="expire-logs", expiration=cdk.Duration.days(ACCESS_LOGS_DAYS))
             ],
@@ -51,7 +54,13 @@ class AccessLogsBucket(Construct):
 
 
 class PrivateBucket(Construct):
-    """A versioned, encrypted bucket."""
+    """
+    A versioned, encrypted bucket.
+
+    Args:
+        roles: The ARNs of the stage's roles, as a pattern: whatever a role of them is allowed one
+            day, deleting is not among it. What is to go goes by the bucket's lifecycle.
+    """
 
     def __init__(
         self,
@@ -65,6 +74,7 @@ class PrivateBucket(Construct):
         notifies: bool,
         noncurrent_days: int,
         keep: bool,
+        roles: str,
     ) -> None:
         super().__init__(scope, id_)
         bucket = s3.Bucket(
@@ -78,6 +88,7 @@ class PrivateBucket(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
+            minimum_tls_version=MIN_TLS_VERSION,
             server_access_logs_bucket=access_logs,
             server_access_logs_prefix=f"{id_.lower()}/",
             lifecycle_rules=[
@@ -96,15 +107,9 @@ class PrivateBucket(Construct):
             removal_policy=removal_policy(keep=keep),
         )
         for condition in _foreign_keys(key):
-            bucket.add_to_resource_policy(
-                iam.PolicyStatement(
-                    effect=iam.Effect.DENY,
-                    principals=[iam.AnyPrincipal()],
-                    actions=["s3:PutObject"],
-                    resources=[bucket.arn_for_objects("*")],
-                    conditions=condition,
-                )
-            )
+            _deny(bucket, ["s3:PutObject"], condition)
+        deleting = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+        _deny(bucket, deleting, {"ArnLike": {"aws:PrincipalArn": roles}})
         if notifies:
             # `event_bridge_enabled` would do it through a custom resource with a Lambda of its own.
             resource = bucket.node.default_child
@@ -114,3 +119,15 @@ class PrivateBucket(Construct):
                     event_bridge_enabled=True
                 )
             )
+
+
+def _deny(bucket: s3.Bucket, actions: Sequence[str], condition: Mapping[str, Any]) -> None:
+    bucket.add_to_resource_policy(
+        iam.PolicyStatement(
+            effect=iam.Effect.DENY,
+            principals=[iam.AnyPrincipal()],
+            actions=list(actions),
+            resources=[bucket.arn_for_objects("*")],
+            conditions=condition,
+        )
+    )

@@ -12,7 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from contracts.env import ACCOUNT_VARIABLE, PARTITION_VARIABLE, STAGE_VARIABLE, Names
-from stacks.constructs.grants import USE_OF_KEY, accept, allow
+from stacks.constructs.grants import USE_OF_KEY, WILDCARD, accept, allow
 from stacks.constructs.lambda_code import lambda_code
 from stacks.constructs.logs import log_retention
 from stacks.settings import FunctionSettings
@@ -95,7 +95,7 @@ class QueueFunction(Construct):
         )
         allow(self.role, USE_OF_KEY, key.key_arn)  # its environment and queue, for a start
         if settings.tracing:
-            accept(self.role, "IAM5[Resource::*]", "X-Ray knows no resources.")
+            accept(self.role, f"{WILDCARD}[Resource::*]", "X-Ray's actions know no resources.")
         function.add_event_source(
             sources.SqsEventSource(
                 queue,

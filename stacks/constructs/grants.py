@@ -9,6 +9,9 @@ from aws_cdk import aws_iam as iam
 FOR_AWS_RESOURCES = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
 """SageMaker hands a job's volume its key by a grant; nobody else gets one."""
 
+WILDCARD = "AwsSolutions::AwsSolutions-IAM5"
+"""The finding that a policy has a wildcard, which follows in brackets."""
+
 USE_OF_KEY = (
     "kms:Decrypt",
     "kms:DescribeKey",
@@ -49,12 +52,11 @@ def allow(
             raise ValueError(
                 f"{role.node.path}: {wildcard} is a wildcard; name what is meant, or say why not"
             )
-        accept(role, f"IAM5[{wildcard}]", because)
+        accept(role, f"{WILDCARD}[{wildcard}]", because)
 
 
-def accept(construct: cdk.Resource, rule: str, reason: str) -> None:
-    """Record why a finding of the AWS Solutions rules on a construct is right as it is."""
-    finding = f"AwsSolutions::AwsSolutions-{rule}"
+def accept(construct: cdk.Resource, finding: str, reason: str) -> None:
+    """Record why a finding of the checks on a construct is right as it is."""
     cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=finding, reason=reason))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import aws_cdk as cdk
 
+from stacks.checks import add_checks
 from stacks.pipeline import Pipeline
 from stacks.settings import load_settings
 
@@ -25,6 +26,7 @@ def assembly(stage: str) -> Path:
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = cdk.App(outdir=str(folder), context=context)
     Pipeline(app, settings=load_settings(stage))
+    add_checks(app)
     app.synth()
     return folder
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.stacks.synthesis import (
+    actions,
     properties,
     resources,
     statements,
@@ -51,11 +52,26 @@ def test_no_bucket_is_reached_without_tls(id_: str) -> None:
     reference = {"Ref": id_.partition("/")[2]}
     policies = properties("dev", "AWS::S3::BucketPolicy").values()
     (policy,) = [p for p in policies if p["Bucket"] == reference]
-    (denied,) = [s for s in statements(policy) if s["Action"] == "s3:*"]
+    denied = [s for s in statements(policy) if s["Action"] == "s3:*"]
+    assert [s["Condition"] for s in denied] == [
+        {"Bool": {"aws:SecureTransport": "false"}},
+        {"NumericLessThan": {"s3:TlsVersion": 1.2}},
+    ]
+    for statement in denied:
+        assert statement["Effect"] == "Deny"
+        assert statement["Principal"] in ("*", {"AWS": "*"})
+        assert len(targets(statement)) == 2
+
+
+@pytest.mark.parametrize("purpose", ["uploads", "results", "models"])
+def test_no_role_of_the_stage_deletes_whatever_it_is_allowed(purpose: str) -> None:
+    policies = properties("dev", "AWS::S3::BucketPolicy").values()
+    (policy,) = [p for p in policies if f"{purpose.capitalize()}" in str(p["Bucket"])]
+    (denied,) = [s for s in statements(policy) if "s3:DeleteObject" in actions(s)]
     assert denied["Effect"] == "Deny"
-    assert denied["Principal"] == {"AWS": "*"}
-    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert len(targets(denied)) == 2
+    assert actions(denied) == ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+    (roles,) = denied["Condition"]["ArnLike"].values()
+    assert text(roles).endswith(":role/framewright-dev-*-${AWS::Region}")
 
 
 @pytest.mark.parametrize("purpose", ["uploads", "results", "models"])
