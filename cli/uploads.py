@@ -16,13 +16,8 @@ from contracts.messages import (
 from contracts.models import resolve_model
 from contracts.pipeline import PipelineSettings
 from contracts.selection import Selection
-from lambdas.dispatch.recognise import (
-    HEAD_BYTES,
-    VIDEO_SUFFIXES,
-    Content,
-    has_video_name,
-    recognise,
-)
+from lambdas.common.video_names import VIDEO_SUFFIXES, has_video_name
+from lambdas.dispatch.recognise import HEAD_BYTES, Content, recognise
 
 MAX_METADATA_BYTES = 2048
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""

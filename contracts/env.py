@@ -24,6 +24,8 @@ BY_STATE_INDEX = "by-state"
 """The jobs table's index by state and time."""
 BY_SOURCE_INDEX = "by-source"
 """The jobs table's index by source: which versions of an object the ledger has jobs for."""
+UNTOLD_INDEX = "untold"
+"""The jobs table's index of jobs that have ended and whose outcome was not told yet."""
 
 _STAGE = re.compile(r"[a-z][a-z0-9]{1,9}")
 _JOB_NAME = re.compile(

@@ -23,6 +23,9 @@ BUNDLE_FILE = "model.tar.gz"
 REQUESTS_FILE = "requests.json"
 MANIFEST_FILE = "videos.manifest"
 
+LEFTOVER_TAG = ("framewright:leftover", "true")
+"""Marks what an attempt left that no result names; a lifecycle rule removes what has it."""
+
 MAX_KEY_BYTES = 1024
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 MAX_SOURCE_KEY_BYTES = 900

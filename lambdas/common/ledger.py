@@ -5,44 +5,26 @@ Events are hints; this is the truth. A method that returns False changed nothing
 was no longer in a state the transition starts from: somebody was faster, or the event was late.
 """
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
-
-from contracts.outcomes import JobState
-from lambdas.common.reading import LedgerReader
+from contracts.outcomes import JobState, RejectionCode
 from lambdas.common.record import (
+    UNTOLD_SHARD,
     JobRecord,
     Transition,
     new_record,
     record_to_item,
-    serialize,
-    shard_of,
-    state_shard,
     utc_now,
 )
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+from lambdas.common.writing import MAX_NOTE_CHARACTERS, LedgerWriter
 
 __all__ = ["JobRecord", "Ledger", "Transition", "new_record", "utc_now"]
-
-MAX_HISTORY = 40
-"""Steps kept of a job's life, its first and its latest: an item holds 400 kB at most."""
-MAX_NOTE_CHARACTERS = 1000
 
 _OPEN = "#state IN (:received, :dispatched)"
 _UNDECIDED = f"{_OPEN} AND attribute_not_exists(committing)"
 """Neither ended, nor bound to succeed because an attempt was found whole and is being committed."""
 
 
-class Ledger(LedgerReader):
-    """The jobs table of one stage."""
-
-    def __init__(
-        self, *, client: "DynamoDBClient", table: str, now: Callable[[], str] = utc_now
-    ) -> None:
-        super().__init__(client=client, table=table)
-        self._now = now
+class Ledger(LedgerWriter):
+    """The jobs table of one stage: the steps of a job's life."""
 
     def create(self, record: JobRecord) -> bool:
         """Enter a new job; False when the ledger has it already."""
@@ -197,13 +179,33 @@ class Ledger(LedgerReader):
             attempt=attempt + 1,
             condition="#state = :failed AND #attempt = :given",
             values={":failed": JobState.FAILED, ":given": attempt},
-            changes={
-                "first_attempt": attempt + 1,
-                "start": 1,
-                "waits": 0,
-                "published": False,
-            },
+            changes=_new_budget(attempt + 1),
             note=note,
+        )
+
+    def reopen(self, job_id: str, attempt: int, *, sequencer: str) -> bool:
+        """
+        REJECTED → RECEIVED, because the bytes that had left a key came back to it.
+
+        Only where versions do not tell uploads apart: there a later upload of the same bytes is
+        the same job.
+        """
+        return self._move(
+            job_id,
+            JobState.RECEIVED,
+            attempt=attempt + 1,
+            condition="#state = :rejected AND #attempt = :given AND #code IN (:replaced, :missing) "
+            "AND sequencer < :sequencer",
+            values={
+                ":rejected": JobState.REJECTED,
+                ":given": attempt,
+                ":replaced": RejectionCode.SOURCE_REPLACED,
+                ":missing": RejectionCode.SOURCE_MISSING,
+                ":sequencer": sequencer,
+            },
+            changes=_new_budget(attempt + 1) | {"sequencer": sequencer},
+            removals=("code", "message"),
+            note="The same bytes were uploaded to the key again.",
         )
 
     def touch(self, record: JobRecord, *, note: str) -> bool:
@@ -225,86 +227,16 @@ class Ledger(LedgerReader):
         """Note that the outcome has been told; False where the job was redriven meanwhile."""
         return self._update(
             record.job_id,
-            "SET published = :true",
+            f"SET published = :true REMOVE {UNTOLD_SHARD}",
             condition="#state = :state AND #attempt = :given",
             values={":true": True, ":state": record.state, ":given": record.attempt},
             names=("state", "attempt"),
         )
 
-    def _move(
-        self,
-        job_id: str,
-        state: JobState,
-        *,
-        attempt: int,
-        condition: str,
-        values: Mapping[str, object],
-        changes: Mapping[str, object],
-        note: str,
-        removals: tuple[str, ...] = (),
-    ) -> bool:
-        """A transition: of state, indexes, time and history in one write."""
-        now = self._now()
-        note = note[:MAX_NOTE_CHARACTERS]
-        changed = {
-            "state": state,
-            "attempt": attempt,
-            "state_shard": state_shard(state, shard_of(job_id)),
-            "updated_at": now,
-            **changes,
-        }
-        removals = (*removals, "waiting", "checked")
-        sets = [f"#{name} = :new_{name}" for name in changed]
-        update = "SET " + ", ".join([*sets, "#history = list_append(#history, :step)"])
-        update += " REMOVE " + ", ".join(f"#{name}" for name in removals)
-        step = {"at": now, "state": state, "attempt": attempt, "note": note}
-        new_values = {f":new_{name}": value for name, value in changed.items()}
-        names = {"state", "attempt", "history", "start", *changed, *removals}
-        while not self._update(
-            job_id,
-            update,
-            condition=f"({condition}) AND size(#history) < :most",
-            values={**values, **new_values, ":step": [step], ":most": MAX_HISTORY},
-            names=tuple(name for name in names if f"#{name}" in update + condition),
-        ):
-            if not self._make_room(job_id):
-                return False
-        return True
-
-    def _make_room(self, job_id: str) -> bool:
-        """Leave out the oldest step but the first, if the history is full."""
-        return self._update(
-            job_id,
-            "SET history_left_out = history_left_out + :one REMOVE #history[1]",
-            condition="size(#history) >= :most",
-            values={":one": 1, ":most": MAX_HISTORY},
-            names=("history",),
-        )
-
-    def _update(
-        self,
-        job_id: str,
-        update: str,
-        *,
-        condition: str,
-        values: Mapping[str, object],
-        names: tuple[str, ...],
-    ) -> bool:
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key={"job_id": {"S": job_id}},
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeNames={f"#{name}": name for name in names},
-                ExpressionAttributeValues={
-                    name: serialize(value) for name, value in values.items()
-                },
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
-
 
 def _open_states() -> dict[str, object]:
     return {":received": JobState.RECEIVED, ":dispatched": JobState.DISPATCHED}
+
+
+def _new_budget(attempt: int) -> dict[str, object]:
+    return {"first_attempt": attempt, "start": 1, "waits": 0, "published": False}

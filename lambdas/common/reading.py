@@ -5,11 +5,12 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from contracts.env import BY_SOURCE_INDEX, BY_STATE_INDEX
+from contracts.env import BY_SOURCE_INDEX, BY_STATE_INDEX, UNTOLD_INDEX
 from contracts.messages import Source
 from contracts.outcomes import JobState
 from lambdas.common.record import (
     STATE_SHARDS,
+    UNTOLD_SHARD,
     JobRecord,
     item_to_record,
     serialize,
@@ -58,6 +59,19 @@ class LedgerReader:
         merged = heapq.merge(*shards, key=lambda record: (record.updated_at, record.job_id))
         return itertools.islice(merged, limit)
 
+    def untold(self, *, before: str, limit: int) -> Iterator[JobRecord]:
+        """Jobs that ended before a time and whose outcome was not told, the oldest first."""
+        shards = [
+            self._query(
+                UNTOLD_INDEX, f"{UNTOLD_SHARD} = :shard", str(shard), page=limit, before=before
+            )
+            for shard in range(STATE_SHARDS)
+        ]
+        merged = heapq.merge(*shards, key=lambda item: str(item["updated_at"]["S"]))
+        for item in itertools.islice(merged, limit):
+            if record := self.get(item["job_id"]["S"]):
+                yield record
+
     def has_source(self, source: Source) -> bool:
         """Whether the ledger has a job, of whatever pipeline, for that version of an object."""
         response = self._client.query(
@@ -75,11 +89,31 @@ class LedgerReader:
     def _pages(
         self, state: JobState, shard: int, *, forward: bool, page: int, before: str | None = None
     ) -> Iterator[JobRecord]:
+        items = self._query(
+            BY_STATE_INDEX,
+            "state_shard = :shard",
+            state_shard(state, shard),
+            forward=forward,
+            page=page,
+            before=before,
+        )
+        return map(item_to_record, items)
+
+    def _query(
+        self,
+        index: str,
+        condition: str,
+        shard: str,
+        *,
+        page: int,
+        forward: bool = True,
+        before: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
         query: dict[str, Any] = {
             "TableName": self._table,
-            "IndexName": BY_STATE_INDEX,
-            "KeyConditionExpression": "state_shard = :shard",
-            "ExpressionAttributeValues": {":shard": serialize(state_shard(state, shard))},
+            "IndexName": index,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": {":shard": serialize(shard)},
             "ScanIndexForward": forward,
             "Limit": page,
         }
@@ -88,7 +122,7 @@ class LedgerReader:
             query["ExpressionAttributeValues"][":before"] = serialize(before)
         while True:
             response = self._client.query(**query)
-            yield from map(item_to_record, response["Items"])
+            yield from response["Items"]
             if not (last := response.get("LastEvaluatedKey")):
                 return
             query["ExclusiveStartKey"] = last

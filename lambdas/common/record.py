@@ -21,7 +21,10 @@ jobs a day are about 460 transitions a second, so eight leave a factor of 17 for
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 """
 
-_INDEX_KEYS = ("state_shard", "source_uri", "source_version")
+UNTOLD_SHARD = "untold_shard"
+"""An attribute that only a job has which ended and whose outcome was not told yet."""
+
+_INDEX_KEYS = ("state_shard", "source_uri", "source_version", UNTOLD_SHARD)
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from contracts.env import Names
@@ -20,14 +21,12 @@ from contracts.outcomes import RejectionCode
 from contracts.pipeline import PipelineSettings
 from contracts.selection import Selection
 from lambdas.common.errors import code_of, is_absent
-from lambdas.dispatch.recognise import HEAD_BYTES, Content, has_video_name, recognise
+from lambdas.common.source import Fault
+from lambdas.common.video_names import has_video_name
+from lambdas.dispatch.recognise import HEAD_BYTES, Content, recognise
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-
-Fault = tuple[RejectionCode, str]
-"""A code, and a sentence a person can act on."""
 
 _READING_FAULTS: Mapping[str, Fault] = {
     "NoSuchKey": (
@@ -46,16 +45,25 @@ _READING_FAULTS: Mapping[str, Fault] = {
 }
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
 
+_SEQUENCER_DIGITS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One object version as S3's event tells of it; the key raw."""
+    """
+    One object version as S3's event tells of it; the key raw.
+
+    Attributes:
+        sequencer: S3's order of the uploads to one key, made so long that text compares as it
+            does: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
 
     bucket: str
     key: str
     etag: str
     size_bytes: int
     version_id: str | None
+    sequencer: str | None = None
 
     @classmethod
     def from_event(cls, detail: Mapping[str, Any]) -> "Upload":
@@ -73,9 +81,21 @@ class Upload:
                 etag=found["etag"],
                 size_bytes=found["size"],
                 version_id=found.get("version-id"),
+                sequencer=_padded(found.get("sequencer")),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an Object Created event: {error!r} in {detail!r}") from error
+
+    @classmethod
+    def from_source(cls, source: Source) -> "Upload":
+        """The upload that made an object version."""
+        return cls(
+            bucket=source.bucket,
+            key=source.key,
+            etag=source.etag,
+            size_bytes=source.size_bytes,
+            version_id=source.version_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +130,18 @@ class Job:
 
 
 def take_in(
-    upload: Upload, *, s3: "S3Client", names: Names, settings: PipelineSettings
+    upload: Upload,
+    *,
+    s3: "S3Client",
+    names: Names,
+    settings: PipelineSettings,
+    asked: Mapping[str, str] = MappingProxyType({}),
 ) -> Job | Ignored:
     """
     Decide what an upload is.
+
+    Args:
+        asked: Metadata that count more than the object's own.
 
     Raises:
         botocore.exceptions.ClientError: S3 did not answer; the event must be tried again.
@@ -125,14 +153,15 @@ def take_in(
         return Ignored("an empty marker")
     head = read_head(upload, s3=s3)
     if not isinstance(head, Head):
-        return _job(upload, {}, settings, fault=head) if named else Ignored(head[1])
+        return _job(upload, asked, settings, fault=head) if named else Ignored(head[1])
     content, other = recognise(head.content)
     if not named and content is not Content.VIDEO:
         return Ignored(f"neither name nor content is a video's{f': {other}' if other else ''}")
-    job = _job(upload, head.metadata, settings, fault=_fault(upload, content, other, settings))
+    metadata = {**head.metadata, **asked}
+    job = _job(upload, metadata, settings, fault=_fault(upload, content, other, settings))
     if job.fault is None and is_bundle(job.model) and not _has_bundle(job.model, s3, names):
         sentence = f"There is no bundle {job.model.digest} in {names.models_bucket}; push it first."
-        return _job(upload, head.metadata, settings, fault=(RejectionCode.BAD_REQUEST, sentence))
+        return _job(upload, metadata, settings, fault=(RejectionCode.BAD_REQUEST, sentence))
     return job
 
 
@@ -191,8 +220,12 @@ def _job(
         model, selection = settings.model(None), settings.selection(None)
         asked = f"{asked_model}\n{asked_selection}"
         pipeline = hashlib.sha256(asked.encode()).hexdigest()
-        fault = fault or (RejectionCode.BAD_REQUEST, f"The upload's metadata: {error}.")
+        fault = fault or (RejectionCode.BAD_REQUEST, f"What the upload asks for: {error}.")
     return Job(job_id(source, pipeline), source, model, selection, fault)
+
+
+def _padded(sequencer: str | None) -> str | None:
+    return None if sequencer is None else sequencer.ljust(_SEQUENCER_DIGITS, "0")
 
 
 def _has_bundle(model: Model, s3: "S3Client", names: Names) -> bool:

@@ -1,5 +1,5 @@
 """
-Which objects are videos: by name, and by what their first bytes say.
+Which objects are videos, by what their first bytes say.
 
 A name or a signature suffices to take an object in; content that is certainly something else is
 refused before a backend is paid to find out. What remains unclear is for the decoder to say.
@@ -8,7 +8,6 @@ refused before a backend is paid to find out. What remains unclear is for the de
 import codecs
 from enum import Enum, auto
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".h264", ".ts", ".webm")
 HEAD_BYTES = 4096
 
 _TS_PACKET_BYTES = 188
@@ -34,11 +33,6 @@ class Content(Enum):
     VIDEO = auto()
     OTHER = auto()
     UNCLEAR = auto()
-
-
-def has_video_name(key: str) -> bool:
-    """Whether the key ends like a video's, in any case."""
-    return key.lower().endswith(VIDEO_SUFFIXES)
 
 
 def recognise(head: bytes) -> tuple[Content, str | None]:

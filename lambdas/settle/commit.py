@@ -5,6 +5,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 """
 
 import hashlib
+import itertools
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
 
     from lambdas.common.ledger import JobRecord
 
+READERS = 32
+"""A result may name hundreds of thousands of class maps, each far smaller than its round trip."""
+
 _READ_BYTES = 1 << 20
-_READERS = 8
+_CHUNK = 1000
+_NO_VIDEO = "attempt.json tells of success but not of a video"
 
 
 class DamagedAttemptError(Exception):
@@ -54,19 +60,40 @@ def read_attempt(
 
 def check_files(document: AttemptDocument, *, s3: "S3Client", bucket: str) -> None:
     """
-    Read every file the document names and compare size and SHA-256.
+    Read every file the document names and compare size and SHA-256; sizes first, from a listing.
 
     Raises:
-        DamagedAttemptError: A file is missing or differs.
+        DamagedAttemptError: A file is missing or differs, or the video's facts are missing.
     """
+    if document.video is None:
+        raise DamagedAttemptError(_NO_VIDEO)
     prefix = attempt_prefix(document.source.key, document.job_id, document.attempt)
-    with ThreadPoolExecutor(_READERS) as readers:
-        checks = [
-            readers.submit(_check_file, file, bucket, prefix + file.name, s3)
-            for file in document.files
-        ]
-        for check in checks:
-            check.result()
+    _check_sizes(document, _sizes(prefix, s3=s3, bucket=bucket), prefix)
+
+    def check(file: ResultFile) -> None:
+        _check_file(file, bucket, prefix + file.name, s3)
+
+    files = iter(document.files)
+    with ThreadPoolExecutor(READERS) as readers:
+        # By chunks, so that a fault found early ends the reading soon.
+        while chunk := list(itertools.islice(files, _CHUNK)):
+            list(readers.map(check, chunk))
+
+
+def _sizes(prefix: str, *, s3: "S3Client", bucket: str) -> dict[str, int]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return {found["Key"]: found["Size"] for page in pages for found in page.get("Contents", [])}
+
+
+def _check_sizes(document: AttemptDocument, sizes: Mapping[str, int], prefix: str) -> None:
+    for file in document.files:
+        size = sizes.get(prefix + file.name)
+        if size is None:
+            raise DamagedAttemptError(f"{prefix}{file.name} is missing")
+        if size != file.size_bytes:
+            raise DamagedAttemptError(
+                f"{prefix}{file.name} has {size} bytes; attempt.json says {file.size_bytes}"
+            )
 
 
 def commit(document: AttemptDocument, *, s3: "S3Client", bucket: str, now: str) -> ResultDocument:
@@ -77,7 +104,7 @@ def commit(document: AttemptDocument, *, s3: "S3Client", bucket: str, now: str) 
         DamagedAttemptError: The document of a success lacks the video's facts.
     """
     if document.video is None:
-        raise DamagedAttemptError("attempt.json tells of success but not of a video")
+        raise DamagedAttemptError(_NO_VIDEO)
     result = ResultDocument(
         job_id=document.job_id,
         attempt=document.attempt,

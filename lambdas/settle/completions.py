@@ -1,4 +1,4 @@
-"""From a message of the completions queue to the attempt that it is about."""
+"""From a message of the completions queue to the job that it is about."""
 
 import json
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from contracts.documents import from_json
 from contracts.env import Names, parse_processing_job
 from contracts.messages import Completion
 from contracts.outcomes import Outcome
+from contracts.requests import JobCheck
 
 PROCESSING_EVENT = "SageMaker Processing Job State Change"
 
@@ -21,7 +22,7 @@ class ProcessingEnd:
     name: str
 
 
-def read_completion(body: str, names: Names) -> Completion | ProcessingEnd:
+def read_completion(body: str, names: Names) -> Completion | ProcessingEnd | JobCheck:
     """
     What a message tells.
 
@@ -36,6 +37,8 @@ def read_completion(body: str, names: Names) -> Completion | ProcessingEnd:
         if completion.outcome is Outcome.SUCCEEDED:
             raise ValueError(f"success is for settle to find, not to be told: {body[:200]!r}")
         return completion
+    if message.get("schema") == JobCheck.SCHEMA:
+        return from_json(JobCheck, body)
     if message.get("detail-type") != PROCESSING_EVENT:
         raise ValueError(f"not a completion: {body[:200]!r}")
     name = message["detail"]["ProcessingJobName"]

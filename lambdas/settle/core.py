@@ -1,47 +1,50 @@
 """
 What settle does with one message of the completions queue: judge, commit, record, tell.
 
-Each step may be repeated. The commit is a conditional put, the transition a conditional write, and
-the outcome is told until the ledger says that it was: a crash between any two leaves a message that
-comes again and finishes the rest.
+Each step may be repeated. The ledger binds the job to the attempt that is committed, the commit is
+a conditional put, the transition a conditional write, and the outcome is told until the ledger says
+that it was: a crash between any two leaves a message that comes again and finishes the rest.
 """
 
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from contracts.documents import to_json
-from contracts.env import Names
-from contracts.keys import result_key
-from contracts.messages import AttemptRequest, Completion, JobOutcome, ObjectLocation
-from contracts.outcomes import Outcome, RejectionCode, RetryCode
+from contracts.env import Names, parse_processing_job
+from contracts.messages import Completion
+from contracts.outcomes import JobState, RejectionCode
 from contracts.pipeline import PipelineSettings
-from contracts.results import AttemptDocument, ResultDocument
-from lambdas.common.backends import Ended
-from lambdas.common.backends.processing import describe_end
-from lambdas.common.ledger import JobRecord, Ledger, utc_now
-from lambdas.common.queues import MAX_DELAY_S, Queue
-from lambdas.settle.commit import DamagedAttemptError, check_files, commit, read_attempt
+from contracts.requests import JobCheck
+from lambdas.common.backends.processing import describe_end, stop
+from lambdas.common.ledger import JobRecord, Ledger
+from lambdas.common.queues import Queue
+from lambdas.settle.advance import Advancer
 from lambdas.settle.completions import ProcessingEnd, read_completion
-from lambdas.settle.source import is_gone, was_stable
+from lambdas.settle.judge import Judge
+from lambdas.settle.leftovers import left_attempts, tag_leftovers
+from lambdas.settle.outcome import publish_outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sns import SNSClient
 
-MIN_RETRY_DELAY_S = 2
-"""The next attempt's message is sent before the ledger moves, and should not overtake it."""
-
-_REPLACED = (
-    "A newer version took the key before this one was read for sure; "
-    "the newer version has a job of its own."
-)
-_GONE = "The object was deleted before an attempt had read it."
-
 
 class NotEndedError(Exception):
     """The backend says that the attempt still runs: the message must come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """
+    What a message came to.
+
+    Attributes:
+        job: As the ledger has it afterwards.
+        ended: Whether the job ended while this message was handled.
+    """
+
+    job: JobRecord
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +55,56 @@ class Settler:
     sagemaker: "SageMakerClient"
     sns: "SNSClient"
     names: Names
-    settings: PipelineSettings
     ledger: Ledger
-    uploads: Queue
+    judge: Judge
+    advancer: Advancer
 
-    def handle(self, body: str) -> JobRecord:
+    @classmethod
+    def of(
+        cls,
+        *,
+        s3: "S3Client",
+        sagemaker: "SageMakerClient",
+        sns: "SNSClient",
+        names: Names,
+        settings: PipelineSettings,
+        ledger: Ledger,
+        uploads: Queue,
+    ) -> "Settler":
+        """A settler of a stage."""
+        bucket = names.results_bucket
+        return cls(
+            s3=s3,
+            sagemaker=sagemaker,
+            sns=sns,
+            names=names,
+            ledger=ledger,
+            judge=Judge(s3=s3, bucket=bucket),
+            advancer=Advancer(
+                s3=s3, bucket=bucket, settings=settings, ledger=ledger, uploads=uploads
+            ),
+        )
+
+    def handle(self, body: str) -> Settled:
         """
-        Settle the attempt that a message is about; the job's record afterwards.
+        Settle what a message is about.
 
         Raises:
             ValueError: The message is none of ours, or the ledger lacks its job.
             NotEndedError: The message must come again.
         """
         message = read_completion(body, self.names)
-        record = self._record(message.job_id)
+        before = record = self._record(message.job_id)
         if not record.state.is_terminal:
-            completion = (
-                self._judge(record, message) if isinstance(message, ProcessingEnd) else message
-            )
-            self._record_outcome(record, completion)
+            self._advance(record, message)
             record = self._record(message.job_id)
-        if record.state.is_terminal and not record.published:
-            self._publish(record)
-            self.ledger.mark_published(record)
-        return record
+        if record.committing is not None and not record.state.is_terminal:
+            # Another attempt was found whole before, and whoever found it is at it or died of it.
+            self.advancer.finish(record, record.committing)
+            record = self._record(message.job_id)
+        if record.state.is_terminal:
+            self._conclude(record, message)
+        return Settled(record, ended=record.state.is_terminal and not before.state.is_terminal)
 
     def _record(self, job_id: str) -> JobRecord:
         record = self.ledger.get(job_id)
@@ -83,110 +112,53 @@ class Settler:
             raise ValueError(f"the ledger has no job {job_id}")
         return record
 
-    def _judge(self, record: JobRecord, end: ProcessingEnd) -> Completion:
-        """What the backend and the attempt's own files say, made one."""
+    def _advance(self, record: JobRecord, message: Completion | ProcessingEnd | JobCheck) -> None:
+        if record.committing is not None:
+            return
+        if isinstance(message, Completion):
+            self.advancer.record(record, message)
+        elif isinstance(message, ProcessingEnd):
+            if not self._settle_end(record, message):
+                raise NotEndedError(f"{message.name} has not ended")
+        elif record.state is JobState.DISPATCHED and not self._settle_end(record, _end_of(record)):
+            self.ledger.touch(record, note=f"{record.backend_ref} still runs.")
+
+    def _settle_end(self, record: JobRecord, end: ProcessingEnd) -> bool:
+        """Record how an attempt ended, by its own files and its backend; False while it runs."""
         ended = describe_end(end.name, sagemaker=self.sagemaker)
         if ended is None:
-            raise NotEndedError(f"{end.name} has not ended")
-        try:
-            document = read_attempt(
-                record, end.attempt, s3=self.s3, bucket=self.names.results_bucket
-            )
-            if document is None:
-                return self._judge_absent(record, end.attempt, ended)
-            return self._judge_document(document, ended)
-        except DamagedAttemptError as error:
-            return _retryable(record.job_id, end.attempt, RetryCode.ATTEMPT_INCOMPLETE, str(error))
-
-    def _judge_document(self, document: AttemptDocument, ended: Ended) -> Completion:
-        if not was_stable(document.source, until=ended.ended_at, s3=self.s3):
-            code = RejectionCode.SOURCE_REPLACED
-            return _rejected(document.job_id, document.attempt, code, _REPLACED)
-        if document.outcome is not Outcome.SUCCEEDED:
-            return Completion(
-                document.job_id,
-                document.attempt,
-                document.outcome,
-                code=document.code,
-                message=document.message,
-            )
-        bucket = self.names.results_bucket
-        check_files(document, s3=self.s3, bucket=bucket)
-        return _committed(commit(document, s3=self.s3, bucket=bucket, now=utc_now()))
-
-    def _judge_absent(self, record: JobRecord, attempt: int, ended: Ended) -> Completion:
-        if not was_stable(record.source, until=ended.ended_at, s3=self.s3):
-            return _rejected(record.job_id, attempt, RejectionCode.SOURCE_REPLACED, _REPLACED)
-        if is_gone(record.source, s3=self.s3):
-            return _rejected(record.job_id, attempt, RejectionCode.SOURCE_MISSING, _GONE)
-        code, sentence = ended.fault or (
-            RetryCode.ATTEMPT_INCOMPLETE,
-            "The backend reports success, but the attempt left no attempt.json.",
-        )
-        return _retryable(record.job_id, attempt, code, sentence)
-
-    def _record_outcome(self, record: JobRecord, completion: Completion) -> None:
-        job_id, attempt = completion.job_id, completion.attempt
-        if completion.outcome is Outcome.SUCCEEDED:
-            self.ledger.succeed(job_id, attempt, result_key=completion.result_key or "")
-            return
-        code, sentence = completion.code or "", completion.message or ""
-        if completion.outcome is Outcome.REJECTED:
-            self.ledger.reject(job_id, attempt, code=code, message=sentence)
-        elif attempt < record.attempt:
-            return  # that attempt was given up on before; the current one decides
-        elif attempt >= self.settings.max_attempts:
-            self.ledger.fail(job_id, attempt, code=code, message=sentence)
+            return False
+        verdict = self.judge.judge(record, end.attempt, ended)
+        if verdict.whole is not None:
+            self.advancer.commit(record, verdict.whole)
+        elif verdict.completion is not None:
+            self.advancer.record(record, verdict.completion)
         else:
-            # Sent first: a crash after it repeats this message, a crash before it loses nothing.
-            self.uploads.send(AttemptRequest(job_id, attempt + 1), delay_s=self._delay_s(attempt))
-            self.ledger.retry(job_id, attempt, code=code, message=sentence)
+            self.advancer.restart(record, end.attempt, end.start, reason=verdict.reason)
+        return True
 
-    def _delay_s(self, attempt: int) -> int:
-        """Exponential back-off with full jitter, after the Amazon Builders' Library."""
-        longest = min(MAX_DELAY_S, self.settings.retry_base_s * 2 ** (attempt - 1))
-        return max(MIN_RETRY_DELAY_S, round(random.uniform(0, longest)))  # noqa: S311  # no secret
-
-    def _publish(self, record: JobRecord) -> None:
-        outcome = JobOutcome(
-            job_id=record.job_id,
-            state=record.state,
-            attempt=record.attempt,
-            source=record.source,
-            model=record.model,
-            selection=record.selection,
-            code=record.code,
-            message=record.message,
-            result=ObjectLocation(self.names.results_bucket, record.result_key)
-            if record.result_key
-            else None,
-        )
-        attributes = {"state": record.state, "stage": self.names.stage, "model": record.model.name}
-        if record.code:
-            attributes["code"] = record.code
-        self.sns.publish(
-            TopicArn=self.names.outcomes_topic_arn,
-            Message=to_json(outcome),
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": str(value)}
-                for name, value in attributes.items()
-            },
-        )
+    def _conclude(self, record: JobRecord, message: Completion | ProcessingEnd | JobCheck) -> None:
+        bucket = self.names.results_bucket
+        if record.published:  # a straggler may have left files after the outcome was told
+            late = {message.attempt} if isinstance(message, ProcessingEnd) else set()
+            tag_leftovers(record, late & set(left_attempts(record)), s3=self.s3, bucket=bucket)
+            return
+        if record.backend_ref is not None and _runs_in_vain(record, record.backend_ref):
+            stop(record.backend_ref, sagemaker=self.sagemaker)
+        publish_outcome(record, sns=self.sns, names=self.names)
+        tag_leftovers(record, left_attempts(record), s3=self.s3, bucket=bucket)
+        self.ledger.mark_published(record)
 
 
-def _committed(result: ResultDocument) -> Completion:
-    return Completion(
-        result.job_id,
-        result.attempt,
-        Outcome.SUCCEEDED,
-        result_key=result_key(result.source.key, result.job_id),
-        timings_s=result.timings_s,
-    )
+def _end_of(record: JobRecord) -> ProcessingEnd:
+    """The end that a job waits for."""
+    name = record.backend_ref or ""
+    _, job_id, attempt, start = parse_processing_job(name)
+    return ProcessingEnd(job_id, attempt, start, name)
 
 
-def _retryable(job_id: str, attempt: int, code: RetryCode, sentence: str) -> Completion:
-    return Completion(job_id, attempt, Outcome.RETRYABLE, code=code, message=sentence)
-
-
-def _rejected(job_id: str, attempt: int, code: RejectionCode, sentence: str) -> Completion:
-    return Completion(job_id, attempt, Outcome.REJECTED, code=code, message=sentence)
+def _runs_in_vain(record: JobRecord, backend_ref: str) -> bool:
+    """Whether the backend may still work at a job that ended without it."""
+    if record.code == RejectionCode.CANCELLED:
+        return True
+    return parse_processing_job(backend_ref)[2] != record.attempt

@@ -16,7 +16,7 @@ MODEL = get_session().get_service_model("sagemaker").operation_model("CreateProc
 
 
 class FakeSageMaker:
-    """The two operations that are called."""
+    """The three operations that are called."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -35,7 +35,16 @@ class FakeSageMaker:
         return {"ProcessingJobArn": f"arn:{name}"}
 
     def describe_processing_job(self, *, ProcessingJobName: str) -> dict[str, Any]:  # noqa: N803
+        if ProcessingJobName not in self.jobs:
+            raise _error("ValidationException", "Could not find requested job with name")
         return self.jobs[ProcessingJobName]
+
+    def stop_processing_job(self, *, ProcessingJobName: str) -> None:  # noqa: N803
+        if self.describe_processing_job(ProcessingJobName=ProcessingJobName)[
+            "ProcessingJobStatus"
+        ] not in ("InProgress", "Stopping"):
+            raise _error("ValidationException", "The processing job is in status Completed.")
+        self.jobs[ProcessingJobName]["ProcessingJobStatus"] = "Stopping"
 
     def end(self, name: str, status: str = "Completed", **more: Any) -> None:
         """End a job now."""
@@ -69,5 +78,5 @@ def _check(value: Any, shape: Shape, path: str) -> None:
             assert re.fullmatch(pattern, value, re.DOTALL), f"{path}: {value!r} is not {pattern}"
 
 
-def _error(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "no"}}, "CreateProcessingJob")
+def _error(code: str, message: str = "no") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "ProcessingJob")

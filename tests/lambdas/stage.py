@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,15 +11,18 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 
 from contracts.documents import to_json
-from contracts.env import BY_SOURCE_INDEX, BY_STATE_INDEX, Names
+from contracts.env import BY_SOURCE_INDEX, BY_STATE_INDEX, UNTOLD_INDEX, Names
 from contracts.keys import ATTEMPT_DOCUMENT, DETECTIONS_FILE, attempt_prefix
 from contracts.outcomes import Outcome
-from contracts.pipeline import JobTemplate, PipelineSettings
+from contracts.pipeline import JobTemplate, PipelineSettings, ReconcileSettings
 from contracts.results import AttemptDocument, Counts, ResultFile, VideoFacts
 from lambdas.common.backends.processing import ProcessingBackend
 from lambdas.common.ledger import JobRecord, Ledger
 from lambdas.common.queues import Queue
 from lambdas.dispatch.core import Dispatcher, Step
+from lambdas.reconcile.bookmark import Bookmark
+from lambdas.reconcile.core import Reconciler
+from lambdas.reconcile.sweep import Sweep
 from lambdas.settle.core import Settler
 from tests.lambdas.sagemaker import FakeSageMaker
 
@@ -38,6 +42,14 @@ SETTINGS = PipelineSettings(
     max_attempts=3,
     retry_base_s=60,
     model_aliases={"cars": f"bundle:{BUNDLE}"},
+)
+RECONCILE = ReconcileSettings(
+    every_minutes=5,
+    received_after_s=600,
+    dispatched_after_s=900,
+    uploaded_after_s=300,
+    max_jobs=100,
+    max_versions=100,
 )
 TEMPLATE = JobTemplate(
     image_uri=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/images:tag",
@@ -88,34 +100,71 @@ class Stage:
     def ledger(self, client: Any = None) -> Ledger:
         return Ledger(client=client or self.dynamodb, table=NAMES.jobs_table)
 
-    def dispatcher(self, *, dynamodb: Any = None, sagemaker: Any = None) -> Dispatcher:
+    def dispatcher(
+        self, *, s3: Any = None, dynamodb: Any = None, sagemaker: Any = None, sqs: Any = None
+    ) -> Dispatcher:
         backend = ProcessingBackend(
             sagemaker=cast("SageMakerClient", sagemaker or self.sagemaker),
-            s3=self.s3,
+            s3=s3 or self.s3,
             names=NAMES,
             template=TEMPLATE,
         )
         return Dispatcher(
-            s3=self.s3,
+            s3=s3 or self.s3,
             names=NAMES,
             settings=SETTINGS,
             ledger=self.ledger(dynamodb),
             backend=backend,
-            uploads=self._queue(NAMES.uploads_queue, self.sqs),
-            completions=self._queue(NAMES.completions_queue, self.sqs),
+            uploads=self._queue(NAMES.uploads_queue, sqs or self.sqs),
+            completions=self._queue(NAMES.completions_queue, sqs or self.sqs),
         )
 
     def settler(
-        self, *, s3: Any = None, dynamodb: Any = None, sns: Any = None, sqs: Any = None
+        self,
+        *,
+        s3: Any = None,
+        dynamodb: Any = None,
+        sns: Any = None,
+        sqs: Any = None,
+        sagemaker: Any = None,
     ) -> Settler:
-        return Settler(
+        return Settler.of(
             s3=s3 or self.s3,
-            sagemaker=cast("SageMakerClient", self.sagemaker),
+            sagemaker=cast("SageMakerClient", sagemaker or self.sagemaker),
             sns=sns or self.sns,
             names=NAMES,
             settings=SETTINGS,
             ledger=self.ledger(dynamodb),
             uploads=self._queue(NAMES.uploads_queue, sqs or self.sqs),
+        )
+
+    def reconciler(
+        self,
+        *,
+        s3: Any = None,
+        dynamodb: Any = None,
+        sqs: Any = None,
+        after: timedelta = timedelta(0),
+        settings: ReconcileSettings = RECONCILE,
+    ) -> Reconciler:
+        """Reconcile as it runs so long after now."""
+        uploads = self._queue(NAMES.uploads_queue, sqs or self.sqs)
+        ledger = self.ledger(dynamodb)
+        table = dynamodb or self.dynamodb
+        return Reconciler(
+            ledger=ledger,
+            uploads=uploads,
+            completions=self._queue(NAMES.completions_queue, sqs or self.sqs),
+            sweep=Sweep(
+                s3=s3 or self.s3,
+                bucket=NAMES.uploads_bucket,
+                ledger=ledger,
+                bookmark=Bookmark(client=table, table=NAMES.jobs_table),
+                uploads=uploads,
+                settings=settings,
+            ),
+            settings=settings,
+            now=lambda: datetime.now(UTC) + after,
         )
 
     def upload(
@@ -152,7 +201,7 @@ class Stage:
 
     def jobs(self) -> list[JobRecord]:
         items = self.dynamodb.scan(TableName=NAMES.jobs_table)["Items"]
-        return [self.job(item["job_id"]["S"]) for item in items]
+        return [self.job(item["job_id"]["S"]) for item in items if "source" in item]
 
     def write_attempt(
         self, job: JobRecord, *, alter: Callable[[AttemptDocument], AttemptDocument] | None = None
@@ -172,14 +221,14 @@ class Stage:
 
     def ended(self, job: JobRecord, status: str = "Completed", **more: Any) -> str:
         """End a job's current attempt; the event that EventBridge sends for it."""
-        name = NAMES.processing_job(job.job_id, job.attempt)
+        name = NAMES.processing_job(job.job_id, job.attempt, job.start)
         self.sagemaker.end(name, status, **more)
         changed = event("processing_job_state_change")
         changed["detail"] |= {"ProcessingJobName": name, "ProcessingJobStatus": status}
         return json.dumps(changed)
 
     def settle(self, body: str) -> JobRecord:
-        return self.settler().handle(body)
+        return self.settler().handle(body).job
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Take every message that is visible out of a queue; their bodies."""
@@ -235,7 +284,10 @@ def create_table(dynamodb: Any) -> None:
     def key(**schema: str) -> list[dict[str, str]]:
         return [{"AttributeName": name, "KeyType": kind} for name, kind in schema.items()]
 
-    names = ("job_id", "state_shard", "updated_at", "source_uri", "source_version")
+    names = (
+        *("job_id", "state_shard", "updated_at"),
+        *("source_uri", "source_version", "untold_shard"),
+    )
     dynamodb.create_table(
         TableName=NAMES.jobs_table,
         BillingMode="PAY_PER_REQUEST",
@@ -250,6 +302,11 @@ def create_table(dynamodb: Any) -> None:
             {
                 "IndexName": BY_SOURCE_INDEX,
                 "KeySchema": key(source_uri="HASH", source_version="RANGE"),
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+            {
+                "IndexName": UNTOLD_INDEX,
+                "KeySchema": key(untold_shard="HASH", updated_at="RANGE"),
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             },
         ],

@@ -159,10 +159,27 @@ def test_an_object_that_is_gone_is_refused(stage: Stage) -> None:
     assert the_refusal(stage).code == RejectionCode.SOURCE_MISSING
 
 
-def test_a_delete_marker_does_not_hide_the_version_that_the_event_is_about(stage: Stage) -> None:
+def test_an_object_behind_a_delete_marker_is_refused_before_a_backend_looks_for_it(
+    stage: Stage,
+) -> None:
     created = stage.upload()
     stage.s3.delete_object(Bucket=NAMES.uploads_bucket, Key="street.mp4")
-    assert stage.dispatch(created).done is Done.STARTED
+    assert stage.dispatch(created).done is Done.REFUSED
+    assert the_refusal(stage).code == RejectionCode.SOURCE_MISSING
+    assert stage.sagemaker.jobs == {}
+
+
+def test_a_version_that_other_bytes_replaced_is_refused_at_no_backends_cost(stage: Stage) -> None:
+    older, newer = stage.upload(), stage.upload(body=MP4 + b"other")
+    assert stage.dispatch(newer).done is Done.STARTED
+    assert stage.dispatch(older).done is Done.REFUSED
+    assert the_refusal(stage).code == RejectionCode.SOURCE_REPLACED
+    assert len(stage.sagemaker.jobs) == 1
+
+
+def test_a_version_that_the_same_bytes_replaced_is_started(stage: Stage) -> None:
+    older, _ = stage.upload(), stage.upload()
+    assert stage.dispatch(older).done is Done.STARTED
 
 
 def test_the_same_event_twice_is_one_job(stage: Stage) -> None:
@@ -234,13 +251,50 @@ def test_when_the_backend_is_busy_the_attempt_waits_and_is_not_spent(
     assert stage.waiting(NAMES.uploads_queue) == 1
     assert stage.messages(NAMES.uploads_queue) == []  # it is delayed
 
-    assert stage.dispatch(to_json(AttemptRequest(job.job_id, 1))).done is Done.STARTED
-    assert stage.job(job.job_id).state is JobState.DISPATCHED
+    assert (job.waits, len(job.history)) == (1, 1)
+    assert code in (job.waiting or "")
+
+    assert stage.dispatch(to_json(AttemptRequest(job.job_id, 1, waits=1))).done is Done.STARTED
+    job = stage.job(job.job_id)
+    assert (job.state, job.waiting) == (JobState.DISPATCHED, None)
+    assert "found the backend busy 1 times" in (job.history[-1].note or "")
 
 
-def test_an_attempt_that_waited_starts_although_the_object_was_deleted_meanwhile(
-    stage: Stage,
+def test_of_two_messages_that_wait_for_one_start_one_is_dropped(stage: Stage) -> None:
+    stage.sagemaker.refusals = ["ThrottlingException"] * 3
+    created = stage.upload()
+    stage.dispatch(created)
+    (job,) = stage.jobs()
+    waiting = to_json(AttemptRequest(job.job_id, 1, waits=1))
+    assert stage.dispatch(waiting).done is Done.DEFERRED
+    assert stage.dispatch(waiting).done is Done.DUPLICATE
+    assert stage.dispatch(created).done is Done.DUPLICATE
+    assert stage.waiting(NAMES.uploads_queue) == 2  # one of each wait
+    assert stage.job(job.job_id).waits == 2
+
+
+@pytest.mark.parametrize(
+    ("client", "operation"), [("sqs", "send_message"), ("dynamodb", "update_item")]
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_while_waiting_loses_no_job_and_adds_no_lasting_message(
+    stage: Stage, client: str, operation: str, after: bool
 ) -> None:
+    stage.sagemaker.refusals = ["ThrottlingException"] * 2
+    created = stage.upload()
+    crashing = CrashOnce(getattr(stage, client), operation, after=after)
+    with pytest.raises(CrashError):
+        stage.dispatcher(**{client: crashing}).handle(created)
+    stage.dispatch(created)
+    (job,) = stage.jobs()
+    assert (job.state, job.waits) == (JobState.RECEIVED, 1)
+    stage.sagemaker.refusals = []
+    waiting = to_json(AttemptRequest(job.job_id, 1, waits=1))
+    assert stage.dispatch(waiting).done is Done.STARTED
+    assert stage.dispatch(waiting).done is Done.DUPLICATE
+
+
+def test_an_attempt_whose_object_was_deleted_while_it_waited_is_refused(stage: Stage) -> None:
     stage.sagemaker.refusals = ["ResourceLimitExceeded"]
     created = stage.upload(metadata={"framewright-select": "key_frames"})
     step = stage.dispatch(created)
@@ -250,8 +304,10 @@ def test_an_attempt_that_waited_starts_although_the_object_was_deleted_meanwhile
         VersionId=json.loads(created)["detail"]["object"]["version-id"],
     )
     assert step.job_id is not None
-    stage.dispatch(to_json(AttemptRequest(step.job_id, 1)))
-    assert [job.job_id for job in stage.jobs()] == [step.job_id]
+    waited = to_json(AttemptRequest(step.job_id, 1, waits=1))
+    assert stage.dispatch(waited).done is Done.REFUSED
+    assert the_refusal(stage).code == RejectionCode.SOURCE_MISSING
+    assert stage.sagemaker.jobs == {}
 
 
 def test_any_other_refusal_brings_the_message_again(stage: Stage) -> None:
@@ -309,7 +365,8 @@ def test_starting_an_attempt_again_writes_its_files_once(stage: Stage) -> None:
     stage.sagemaker.refusals = ["ThrottlingException"]
     upload = stage.upload("street.mp4")
     assert stage.dispatch(upload).done is Done.DEFERRED
-    assert stage.dispatch(upload).done is Done.STARTED
+    (job,) = stage.jobs()
+    assert stage.dispatch(to_json(AttemptRequest(job.job_id, 1, waits=1))).done is Done.STARTED
     versions = stage.s3.list_object_versions(Bucket=NAMES.results_bucket, Prefix="jobs/")
     keys = [version["Key"] for version in versions["Versions"]]
     assert len(keys) == len(set(keys)) == 2

@@ -132,7 +132,7 @@ def test_a_message_that_fails_comes_again_sooner_than_its_queue_would_bring_it(
 def test_settles_own_parts_are_those_of_the_stage(stage: Stage, load: Load) -> None:
     settler = load("settle").settler
     assert settler.names == NAMES
-    assert settler.settings == SETTINGS
+    assert settler.advancer.settings == SETTINGS
 
 
 @pytest.mark.parametrize("role", ["dispatch", "settle"])

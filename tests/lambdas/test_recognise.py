@@ -2,7 +2,8 @@
 
 import pytest
 
-from lambdas.dispatch.recognise import HEAD_BYTES, Content, has_video_name, recognise
+from lambdas.common.video_names import has_video_name
+from lambdas.dispatch.recognise import HEAD_BYTES, Content, recognise
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import DescribeProcessingJobResponseTypeDef
 
+_NO_CAPACITY = "CapacityError"
+"""How a FailureReason begins when SageMaker found no instances for a job that it had taken."""
+
 ROUTE = "processing"
 ENTRY_POINT = ("python", "-m", "containers.processing")
 
@@ -61,14 +64,14 @@ class ProcessingBackend:
         self._names = names
         self._template = template
 
-    def start(self, request: InferenceRequest) -> str:
+    def start(self, request: InferenceRequest, *, number: int) -> str:
         """
         Write the request and its manifest, and create the job; the job's name.
 
         Raises:
             BackendBusyError: The account's quota or rate is reached.
         """
-        name = self._names.processing_job(request.job_id, request.attempt)
+        name = self._names.processing_job(request.job_id, request.attempt, number)
         folder = job_files_prefix(request.job_id, request.attempt)
         self._put(folder + REQUESTS_FILE, to_json(InferenceRequests((request,))))
         self._put(folder + MANIFEST_FILE, video_manifest(request.source))
@@ -98,13 +101,33 @@ class ProcessingBackend:
 
 
 def describe_end(name: str, *, sagemaker: "SageMakerClient") -> Ended | None:
-    """How a Processing job ended; None while it has not."""
-    job = sagemaker.describe_processing_job(ProcessingJobName=name)
+    """How a Processing job ended, as one does that SageMaker does not know; None while it runs."""
+    try:
+        job = sagemaker.describe_processing_job(ProcessingJobName=name)
+    except ClientError as error:
+        if not _is_unknown(error):
+            raise
+        fault = RetryCode.JOB_LOST, f"SageMaker knows no job {name}."
+        return Ended(fault=fault, ended_at=datetime.now(UTC).isoformat())
     status = job["ProcessingJobStatus"]
     if status not in ("Completed", "Failed", "Stopped"):
         return None
     end: datetime = job.get("ProcessingEndTime") or job["LastModifiedTime"]
-    return Ended(fault=_fault(job), ended_at=end.astimezone(UTC).isoformat())
+    return Ended(
+        fault=_fault(job),
+        ended_at=end.astimezone(UTC).isoformat(),
+        lacked_capacity=_NO_CAPACITY in job.get("FailureReason", ""),
+    )
+
+
+def stop(name: str, *, sagemaker: "SageMakerClient") -> None:
+    """Stop a Processing job, if it still runs."""
+    try:
+        sagemaker.stop_processing_job(ProcessingJobName=name)
+    except ClientError as error:
+        # SageMaker says so of a job that has ended, or is being stopped.
+        if not (_is_unknown(error) or code_of(error) == "ValidationException"):
+            raise
 
 
 def video_manifest(source: Source) -> str:
@@ -171,6 +194,13 @@ def processing_job(
             {"Key": "framewright:job", "Value": request.job_id},
         ],
     }
+
+
+def _is_unknown(error: ClientError) -> bool:
+    """SageMaker documents ResourceNotFound, and answers ValidationException for most jobs."""
+    code, said = code_of(error), error.response["Error"].get("Message", "").lower()
+    unfound = "not find" in said or "not found" in said
+    return code == "ResourceNotFound" or (code == "ValidationException" and unfound)
 
 
 def _file_input(name: str, uri: str, folder: str, *, kind: str = "S3Prefix") -> dict[str, Any]:

@@ -1,23 +1,45 @@
 """
-Whether a job that reads by key, as SageMaker's File inputs do, read the version that it is about.
+Whether a job that reads by key, as SageMaker's File inputs do, reads the version that it is about.
 
 A manifest cannot name a version. If another version took the key between the upload and the end of
 the job, nobody can tell which bytes were read, and a result on the wrong video is worse than none.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from contracts.messages import METADATA_SHA256, Source
-from lambdas.common.errors import is_absent
+from contracts.outcomes import RejectionCode
+from lambdas.common.errors import code_of, is_absent
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectVersionTypeDef
+
+Fault = tuple[RejectionCode, str]
+"""A code, and a sentence a person can act on."""
+
+REPLACED: Fault = (
+    RejectionCode.SOURCE_REPLACED,
+    "A newer version took the key before this one was read for sure; "
+    "the newer version has a job of its own.",
+)
+GONE: Fault = (
+    RejectionCode.SOURCE_MISSING,
+    "The object was deleted before an attempt had read it.",
+)
+
+
+def source_fault(source: Source, *, now: str, s3: "S3Client") -> Fault | None:
+    """Why a job that began now would not read this version; None when it would."""
+    current = _current(source, s3)
+    if current is None:
+        return GONE
+    return None if _is_stable(source, current, now, s3) else REPLACED
 
 
 def was_stable(source: Source, *, until: str, s3: "S3Client") -> bool:
@@ -27,29 +49,32 @@ def was_stable(source: Source, *, until: str, s3: "S3Client") -> bool:
     Args:
         until: ISO 8601 with offset; when the job ended.
     """
-    try:
-        current = s3.head_object(Bucket=source.bucket, Key=source.key)
-        if source.version_id is None:
-            return current["ETag"].strip('"') == source.etag.strip('"')
-        if current.get("VersionId") == source.version_id:
-            return True
-    except ClientError as error:
-        if not is_absent(error):
-            raise
-        if source.version_id is None:
-            return False
-    return not _taken_before(source, datetime.fromisoformat(until), s3)
+    return _is_stable(source, _current(source, s3) or {}, until, s3)
 
 
 def is_gone(source: Source, *, s3: "S3Client") -> bool:
     """Whether no reader by key finds the object any more."""
+    return _current(source, s3) is None
+
+
+def _current(source: Source, s3: "S3Client") -> Mapping[str, Any] | None:
+    """What the key holds now; None where a reader by key finds nothing."""
     try:
-        s3.head_object(Bucket=source.bucket, Key=source.key)
+        return s3.head_object(Bucket=source.bucket, Key=source.key)
     except ClientError as error:
         if is_absent(error):
-            return True
+            return None
+        if code_of(error) == "400":  # encrypted with a key of its sender's: certainly another
+            return {}
         raise
-    return False
+
+
+def _is_stable(source: Source, current: Mapping[str, Any], until: str, s3: "S3Client") -> bool:
+    if source.version_id is None:
+        return str(current.get("ETag", "")).strip('"') == source.etag.strip('"')
+    if current.get("VersionId") == source.version_id:
+        return True
+    return not _taken_before(source, datetime.fromisoformat(until), s3)
 
 
 def _taken_before(source: Source, until: datetime, s3: "S3Client") -> bool:
