@@ -7,7 +7,7 @@ import typer
 
 from cli.errors import Exit, UserError
 from cli.options import Command, Group, Json, Stage
-from cli.output import print_json
+from cli.output import print_json, program
 
 SHOWN_LABELS = 8
 
@@ -61,7 +61,7 @@ def init(
     typer.echo(str(to))
     typer.echo(
         f"Guessed: {spec.task} by decoder {spec.decoder.name}, {len(spec.labels)} labels. Look at "
-        "labels, mean, std and resize: a graph does not tell them. Then `framewright model pack`.",
+        f"labels, mean, std and resize: a graph does not tell them. Then `{program()} model pack`.",
         err=True,
     )
 

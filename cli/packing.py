@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from cli.errors import Exit, UserError
+from cli.output import program
 from contracts.documents import DocumentError, from_json, to_dict
 from contracts.results import FrameRecord, FrameResult
 from contracts.selection import Selection
@@ -62,7 +63,7 @@ def read_spec(path: Path) -> BundleSpec:
     except DocumentError as error:
         raise UserError(
             f"{path} is no model.json: {error}.",
-            remedy="docs/models.md lists every field; `framewright model init` writes a first one.",
+            remedy=f"docs/models.md lists every field; `{program()} model init` writes a first one.",
             code=Exit.USAGE,
         ) from None
 

@@ -110,7 +110,12 @@ def _report_ended(
 ) -> None:
     pairs = list(zip(submitted, records, strict=True))
     if as_json:
-        print_json([plain_record(record) if record else _plain(upload) for upload, record in pairs])
+        print_json(
+            [
+                plain_record(record) | {"was_there": upload.was_there} if record else _plain(upload)
+                for upload, record in pairs
+            ]
+        )
         return
     for upload, record in pairs:
         job_id = record.job_id if record else upload.job_id or "(id not known yet)"

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from cli.output import program
 from local import deploy
 from local.config import (
     CREDENTIALS,
@@ -189,7 +190,9 @@ class EmbeddedCloud:
     def _endpoints(self) -> Endpoints:
         state = read_state(self.config.state_file)
         if not state.is_running:
-            raise EmbeddedCloudError("the embedded cloud is not up; start it with `framewright up`")
+            raise EmbeddedCloudError(
+                f"the embedded cloud is not up; start it with `{program()} up`"
+            )
         return state.endpoints
 
     def _remember(self, state: CloudState) -> CloudState:

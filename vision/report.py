@@ -85,7 +85,8 @@ def decode_warnings(
     """
     warnings = []
     if count := video.pictures.damaged_count:
-        text = f"{count} damaged packets; the frames near them may be wrong or missing."
+        packets = "1 damaged packet" if count == 1 else f"{count} damaged packets"
+        text = f"{packets}; the frames near may be wrong or missing."
         if not report.is_numbered:
             text += " Which are missing cannot be told: later frames may be numbered too low."
         warnings.append(ResultWarning(WarningCode.DAMAGED_PACKETS, text))

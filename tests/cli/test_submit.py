@@ -351,3 +351,18 @@ def test_a_stage_that_is_not_deployed_is_named(
     assert done.exit_code == 69
     assert "not deployed" in done.errors
     assert boto3.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_scripts_that_wait_learn_whether_a_file_was_there_already(
+    stage: Stage, commands: Commands, tmp_path: Path
+) -> None:
+    asked = ("--model", "builtin:people", "--select", "every_seconds=1", "--stage", "dev", "--json")
+    file = a_file(tmp_path / "a.mp4")
+    (submitted,) = commands("submit", file, *asked).json
+    job = received_job(stage, "a.mp4", submitted["version_id"])
+    assert job.job_id == submitted["job_id"]
+    stage.ledger.succeed(job.job_id, 1, result_key="r")
+
+    (waited,) = commands("submit", file, *asked, "--wait").json
+
+    assert (waited["state"], waited["was_there"]) == ("SUCCEEDED", True)
