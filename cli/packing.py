@@ -63,7 +63,7 @@ def read_spec(path: Path) -> BundleSpec:
     except DocumentError as error:
         raise UserError(
             f"{path} is no model.json: {error}.",
-            remedy=f"docs/models.md lists every field; `{program()} model init` writes a first one.",
+            remedy=f"docs/models.md lists all fields; `{program()} model init` writes a first one.",
             code=Exit.USAGE,
         ) from None
 
