@@ -32,7 +32,7 @@ LOOPBACK_NAMES = (b"127.0.0.1", b"localhost")
 
 if app.AUTH:
     sys.path.append(str(Path(__file__).parent.parent))
-    from local import ministack_iam, ministack_services
+    from local import ministack_conditions, ministack_iam, ministack_services
 
 _application = app.app
 _handle_request = eventbridge.handle_request
@@ -95,5 +95,6 @@ if __name__ == "__main__":
     eventbridge.handle_request = functools.wraps(_handle_request)(handle_request)
     if app.AUTH:
         ministack_iam.install()
+        ministack_conditions.install()
     app.app = application
     app.main()

@@ -10,8 +10,6 @@ not check what AWS's services do in a principal's name, or in their own. That is
 * Lambda polls a queue, and writes its log, in the function's role.
   https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 * EventBridge delivers if the target's own policy, and its key's, lets it; a schedule in its role.
-* S3 tells only those who may list a bucket that an object is missing; others hear 403.
-  https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
 Each refusal becomes a line in the file that `FRAMEWRIGHT_REFUSALS` names.
 """
@@ -23,7 +21,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ministack import app  # type: ignore[import-not-found]
 from ministack.core import iam_evaluator as iam  # type: ignore[import-not-found]
 from ministack.core.responses import get_account_id, get_region  # type: ignore[import-not-found]
 from ministack.services import (  # type: ignore[import-not-found]
@@ -67,7 +64,6 @@ _enforce = iam.enforce
 _concurrency = lambda_svc._sqs_esm_concurrency
 _emit_logs = lambda_svc._emit_lambda_logs
 _invoke_target = eventbridge._invoke_target
-_serve_s3 = app.SERVICE_HANDLERS["s3"]
 _verdicts: dict[str, tuple[float, bool]] = {}
 
 
@@ -77,7 +73,6 @@ def install() -> None:
     lambda_svc._sqs_esm_concurrency = concurrency
     lambda_svc._emit_lambda_logs = emit_logs
     eventbridge._invoke_target = invoke_target
-    app.SERVICE_HANDLERS["s3"] = serve_s3
 
 
 def enforce(
@@ -156,7 +151,10 @@ def concurrency(esm: Any, func: Any, config: Any, queue: Any = None) -> int:
     made_s, verdict = _verdicts.get(esm["UUID"], (0.0, False))
     if time.monotonic() - made_s > _VERDICT_S:
         principal = session_arn(config["Role"], function)
-        verdict = role_uses(config["Role"], [(action, arn) for action in _POLL], principal)
+        source = {"aws:sourcearn": config["FunctionArn"], "aws:sourceaccount": get_account_id()}
+        verdict = service_assumes("lambda.amazonaws.com", config["Role"], source) and role_uses(
+            config["Role"], [(action, arn) for action in _POLL], principal
+        )
         _verdicts[esm["UUID"]] = time.monotonic(), verdict
     return _concurrency(esm, func, config, queue) if verdict else 0
 
@@ -215,22 +213,6 @@ def service_assumes(service: str, role_arn: str, source: dict[str, str]) -> bool
             return True
     record(service, "sts:AssumeRole", role_arn)
     return False
-
-
-async def serve_s3(
-    method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
-) -> Any:
-    """S3, which tells nobody that an object is missing who may not list its bucket."""
-    answer = await _serve_s3(method, path, headers, body, query)
-    bucket, _, key = path.strip("/").partition("/")
-    if answer[0] != 404 or method not in ("GET", "HEAD") or not key:
-        return answer
-    access_key = app.extract_access_key_id(headers, query)
-    arn = f"arn:aws:s3:::{bucket}"
-    if iam.enforce(access_key, "s3:ListBucket", "s3", get_region(), arn) is None:
-        return answer
-    text = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-    return 403, {"Content-Type": "application/xml"}, b"" if method == "HEAD" else text
 
 
 def session_arn(role_arn: str, session: str) -> str:

@@ -1,18 +1,14 @@
 """Who may do what to jobs, and in whose name a job reads and writes."""
 
-import base64
-import http.client
-import json
-import ssl
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 from botocore.config import Config
 
-from local.config import ACCOUNT, LOOPBACK, REGION, Endpoints
+from local.authority import Authority, Call, Check, Credentials
+from local.config import REGION, Endpoints
 from local.sagemaker.errors import ServiceError, validation_error
 from local.sagemaker.rules import job_arn
 
@@ -20,31 +16,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 PRINCIPAL = "sagemaker.amazonaws.com"
-_PATIENCE_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """
-    A request as it came.
-
-    Attributes:
-        headers: Name and value, the name in lower case; they hold the signature.
-    """
-
-    path: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes
-    is_secure: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Something that the caller must be allowed to do."""
-
-    action: str
-    resource: str
-    context: Mapping[str, str] = field(default_factory=dict)
 
 
 class Identity(Protocol):
@@ -89,23 +60,12 @@ class Enforced:
         self._endpoints = endpoints
         self._config = config
         self._lock = threading.Lock()  # a session makes one client at a time
-        self._trust = ssl.create_default_context(cafile=endpoints.certificate)
+        self._authority = Authority(endpoints)
 
     def authorize(self, call: Call, operation: str, request: Mapping[str, Any]) -> None:
         """Let a call pass whose signature is right and whose caller's policies allow it."""
-        refused = self._ask(
-            "authorize",
-            path=call.path,
-            headers=call.headers,
-            body=base64.b64encode(call.body).decode(),
-            secure=call.is_secure,
-            checks=[
-                {"action": check.action, "resource": check.resource, "context": check.context}
-                for check in needed(operation, request)
-            ],
-        )
-        if refused:
-            raise ServiceError(refused["code"], refused["message"])
+        if refused := self._authority.refusal(call, needed(operation, request)):
+            raise ServiceError(*refused)
         if operation == "CreateProcessingJob":
             self._credentials(request)
 
@@ -118,36 +78,22 @@ class Enforced:
                 endpoint_url=self._endpoints.url,
                 verify=self._endpoints.certificate,
                 config=self._config,
-                aws_access_key_id=credentials["access_key_id"],
-                aws_secret_access_key=credentials["secret_access_key"],
-                aws_session_token=credentials["session_token"],
+                aws_access_key_id=credentials.access_key_id,
+                aws_secret_access_key=credentials.secret_access_key,
+                aws_session_token=credentials.session_token,
             )
 
-    def _credentials(self, request: Mapping[str, Any]) -> dict[str, str]:
-        found = self._ask(
-            "assume-role",
+    def _credentials(self, request: Mapping[str, Any]) -> Credentials:
+        found = self._authority.assume(
+            request["RoleArn"],
             service=PRINCIPAL,
-            role_arn=request["RoleArn"],
-            session="SageMaker",
             source_arn=job_arn(request["ProcessingJobName"]),
         )
-        if not found:
+        if found is None:
             raise validation_error(
                 f"Could not assume role {request['RoleArn']}. Please ensure that the role exists "
                 f"and allows principal '{PRINCIPAL}' to assume the role."
             )
-        return found
-
-    def _ask(self, question: str, **parts: Any) -> dict[str, str]:
-        connection = http.client.HTTPSConnection(
-            LOOPBACK, self._endpoints.port, timeout=_PATIENCE_S, context=self._trust
-        )
-        try:
-            body = json.dumps({"account": ACCOUNT, "region": REGION, **parts})
-            connection.request("POST", f"/_framewright/{question}", body)
-            found: dict[str, str] = json.load(connection.getresponse())
-        finally:
-            connection.close()
         return found
 
 

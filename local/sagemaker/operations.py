@@ -5,8 +5,9 @@ import binascii
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from local.authority import Call
 from local.sagemaker.errors import ServiceError, validation_error
-from local.sagemaker.identity import Call, Identity
+from local.sagemaker.identity import Identity
 from local.sagemaker.jobs import JobStore, ProcessingJob
 from local.sagemaker.rules import check_processing_job
 from local.sagemaker.scheduler import Scheduler

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from local.authority import Call
 from local.config import LOOPBACK
 from local.sagemaker.errors import ServiceError
-from local.sagemaker.identity import Call
 from local.sagemaker.operations import Operations
 
 HEALTH_PATH = "/_health"

@@ -10,6 +10,7 @@ from typing import Any
 from contracts.documents import from_json
 from contracts.env import Names
 from contracts.keys import result_key
+from contracts.messages import Source
 from contracts.outcomes import JobState
 from contracts.results import FrameResult, ResultDocument
 from lambdas.common.ledger import JobRecord, Ledger
@@ -108,7 +109,7 @@ class LocalStage:
     def send_event(self, job: JobRecord) -> None:
         """Let the upload's event come once more."""
         url = self.sqs.get_queue_url(QueueName=self.names.uploads_queue)["QueueUrl"]
-        self.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(object_created(job)))
+        self.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(object_created(job.source)))
 
     def result_keys(self, jobs: Collection[JobRecord]) -> list[str]:
         """The `result.json` objects below the jobs' prefixes, every version of them."""
@@ -125,18 +126,18 @@ class LocalStage:
         return body
 
 
-def object_created(job: JobRecord) -> dict[str, Any]:
-    """The event that S3 sent for a job's source."""
+def object_created(source: Source) -> dict[str, Any]:
+    """The event that S3 sent for an object version."""
     return {
         "source": "aws.s3",
         "detail-type": "Object Created",
         "detail": {
-            "bucket": {"name": job.source.bucket},
+            "bucket": {"name": source.bucket},
             "object": {
-                "key": job.source.key,
-                "etag": job.source.etag,
-                "size": job.source.size_bytes,
-                "version-id": job.source.version_id,
+                "key": source.key,
+                "etag": source.etag,
+                "size": source.size_bytes,
+                "version-id": source.version_id,
             },
         },
     }

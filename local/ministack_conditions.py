@@ -1,0 +1,70 @@
+"""
+Where MiniStack decides otherwise than IAM does; runs inside MiniStack when it enforces IAM.
+
+* A condition on `aws:PrincipalArn` compares the role, not the session of it.
+  https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+* A bucket's policy may speak of the key that a request names.
+  https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+* S3 tells only those who may list a bucket that an object is missing; others hear 403.
+  https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+"""
+
+from typing import Any
+
+from ministack import app  # type: ignore[import-not-found]
+from ministack.core import iam_actions  # type: ignore[import-not-found]
+from ministack.core import iam_evaluator as iam
+from ministack.core.responses import get_region  # type: ignore[import-not-found]
+
+from local.ministack_iam import iam_roles
+
+_ENCRYPTION_HEADERS = (
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
+)
+
+_resolve_condition_key = iam._resolve_condition_key
+_serve_s3 = app.SERVICE_HANDLERS["s3"]
+_s3_context = iam_actions.s3_service_context
+
+
+def install() -> None:
+    """Put the corrections into MiniStack."""
+    iam._resolve_condition_key = resolve_condition_key
+    iam_actions.s3_service_context = s3_context
+    app.SERVICE_HANDLERS["s3"] = serve_s3
+
+
+def resolve_condition_key(key: str, context: Any) -> Any:
+    """A condition key's value; of a session, `aws:PrincipalArn` is its role."""
+    value = _resolve_condition_key(key, context)
+    if key.lower() == "aws:principalarn" and ":assumed-role/" in value:
+        role = iam_roles().get(value.split("/")[1])
+        return role["Arn"] if role else value
+    return value
+
+
+def s3_context(action: str, query: Any, path: str, headers: dict[str, str]) -> dict[str, Any]:
+    """The keys of a request's conditions, those among them that say how it is to be encrypted."""
+    found: dict[str, Any] = _s3_context(action, query, path, headers)
+    if action == "s3:PutObject":
+        for name in _ENCRYPTION_HEADERS:
+            if name in headers:
+                found[f"s3:{name}"] = headers[name]
+    return found
+
+
+async def serve_s3(
+    method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+) -> Any:
+    """S3, which tells nobody that an object is missing who may not list its bucket."""
+    answer = await _serve_s3(method, path, headers, body, query)
+    bucket, _, key = path.strip("/").partition("/")
+    if answer[0] != 404 or method not in ("GET", "HEAD") or not key:
+        return answer
+    access_key = app.extract_access_key_id(headers, query)
+    arn = f"arn:aws:s3:::{bucket}"
+    if iam.enforce(access_key, "s3:ListBucket", "s3", get_region(), arn) is None:
+        return answer
+    text = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+    return 403, {"Content-Type": "application/xml"}, b"" if method == "HEAD" else text

@@ -1,0 +1,274 @@
+"""
+The whole way of a video, every branch of it once, as a list of what went otherwise than it should.
+
+One run uploads its own files under its own prefix, so runs can follow each other in one cloud.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.documents import from_json
+from contracts.env import SETTINGS_VARIABLE
+from contracts.keys import bundle_key
+from contracts.messages import METADATA_MODEL, Source, job_id, pipeline_digest
+from contracts.outcomes import JobState, RejectionCode
+from contracts.pipeline import PipelineSettings
+from local.cloud import EmbeddedCloud
+from tests.e2e.iam.policies import functions
+from tests.e2e.stage import LocalStage, object_created
+from tests.vision.bad_videos import after_moov
+from tests.vision.models.graphs import a_bundle, a_spec, constant_graph, plain_outputs
+from tests.vision.videos import VideoSpec, make_video
+from vision.models.bundle import bundle_digest
+
+POLL_S = 0.1
+_OUTCOMES = "iam-outcomes"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How a job must end."""
+
+    key: str
+    job_id: str
+    state: JobState
+    attempt: int = 1
+    code: RejectionCode | None = None
+
+
+class EnforcedStage(LocalStage):
+    """The stage of a cloud that enforces IAM, with an ear at its topic and an eye on refusals."""
+
+    def __init__(self, cloud: EmbeddedCloud, folder: Path) -> None:
+        super().__init__(cloud)
+        self.cloud = cloud
+        self.sagemaker = cloud.client("sagemaker")
+        self.logs = cloud.client("logs")
+        self.functions = functions(cloud)
+        kms = cloud.client("kms")
+        self.key = kms.describe_key(KeyId=self.names.key_alias)["KeyMetadata"]["Arn"]
+        self.settings = self._settings()
+        self.video = make_video(folder / "video.mp4", VideoSpec(frame_count=12)).read_bytes()
+        after_moov(folder / "broken.mp4")
+        self.broken = (folder / "broken.mp4").read_bytes()
+        self.bundle = self._push_bundle(folder)
+        self.ear = self._subscribe()
+
+    def refusals(self) -> list[dict[str, str]]:
+        """Everything that was refused to anyone since the cloud came up."""
+        file = self.cloud.config.refusals
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def source(self, key: str, body: bytes, **metadata: str) -> Source:
+        """Upload a file; the version that came of it."""
+        put = self.s3.put_object(
+            Bucket=self.names.uploads_bucket, Key=key, Body=body, Metadata=metadata
+        )
+        etag, version = put["ETag"].strip('"'), put["VersionId"]
+        return Source(self.names.uploads_bucket, key, etag, len(body), version)
+
+    def job_of(self, source: Source, model: str | None = None) -> str:
+        """The job that a version becomes."""
+        pipeline = pipeline_digest(self.settings.model(model), self.settings.selection(None))
+        return job_id(source, pipeline)
+
+    def quieten(self) -> None:
+        """Forget whatever a run left in queues and jobs."""
+        for queue in (self.names.uploads_queue, self.names.completions_queue, _OUTCOMES):
+            self.sqs.purge_queue(QueueUrl=self.sqs.get_queue_url(QueueName=queue)["QueueUrl"])
+        running = self.sagemaker.list_processing_jobs(StatusEquals="InProgress", MaxResults=100)
+        for job in running["ProcessingJobSummaries"]:
+            self.stop(job["ProcessingJobName"])
+
+    def stop(self, name: str) -> bool:
+        """Stop a Processing job; False where there is none that runs."""
+        try:
+            self.sagemaker.stop_processing_job(ProcessingJobName=name)
+        except self.sagemaker.exceptions.ClientError:
+            return False
+        return True
+
+    def heard(self) -> set[str]:
+        """The ids of jobs whose outcome the topic told since the last time."""
+        found: set[str] = set()
+        while messages := self.sqs.receive_message(QueueUrl=self.ear, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for message in messages:
+                found.add(json.loads(json.loads(message["Body"])["Message"])["job_id"])
+                self.sqs.delete_message(QueueUrl=self.ear, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    def logged_since(self, function: str, at_s: float) -> bool:
+        """Whether a function wrote a log since then."""
+        streams = self.logs.describe_log_streams(logGroupName=f"/aws/lambda/{function}")
+        return any(s["creationTime"] >= at_s * 1000 for s in streams["logStreams"])
+
+    def _settings(self) -> PipelineSettings:
+        function = self.cloud.client("lambda").get_function_configuration(
+            FunctionName=self.names.function("dispatch")
+        )
+        return from_json(PipelineSettings, function["Environment"]["Variables"][SETTINGS_VARIABLE])
+
+    def _push_bundle(self, folder: Path) -> str:
+        path = a_bundle(folder, constant_graph(plain_outputs([], [], [])), a_spec())
+        digest = bundle_digest(path)
+        self.s3.put_object(
+            Bucket=self.names.models_bucket, Key=bundle_key(digest), Body=path.read_bytes()
+        )
+        return f"bundle:{digest}"
+
+    def _subscribe(self) -> str:
+        arn = self.names.arn("sqs", _OUTCOMES)
+        policy = {
+            "Statement": {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": arn,
+            }
+        }
+        url: str = self.sqs.create_queue(
+            QueueName=_OUTCOMES, Attributes={"Policy": json.dumps(policy)}
+        )["QueueUrl"]
+        self.sns.subscribe(TopicArn=self.names.outcomes_topic_arn, Protocol="sqs", Endpoint=arn)
+        return url
+
+
+def run_flow(
+    stage: EnforcedStage, prefix: str, *, patience_s: float, after_refusal_s: float | None = None
+) -> list[str]:
+    """
+    What went otherwise than it should; nothing, when all went well.
+
+    Args:
+        after_refusal_s: How long to go on once something was refused; None goes on to the end.
+    """
+    flow = _Flow(stage, prefix)
+    flow.start()
+    deadline = time.monotonic() + patience_s
+    while faults := flow.faults():
+        if after_refusal_s is not None and flow.refused():
+            deadline = min(deadline, time.monotonic() + after_refusal_s)
+            after_refusal_s = None
+        if time.monotonic() > deadline:
+            break
+        time.sleep(POLL_S)
+    return [*flow.refused(), *faults]
+
+
+class _Flow:
+    def __init__(self, stage: EnforcedStage, prefix: str) -> None:
+        self._stage = stage
+        self._prefix = prefix
+        self._started_s = time.time()
+        self._known = len(stage.refusals())
+        self._expected: dict[str, Expected] = {}
+        self._to_stop: str | None = None
+        self._settled: set[str] = set()
+        self._heard: set[str] = set()
+
+    def start(self) -> None:
+        stage, steps = self._stage, self._steps()
+        stage.heard()
+        for name in ("uploads", "completions"):  # a message that fails must come again soon
+            queue = getattr(stage.names, f"{name}_queue")
+            url = stage.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+            stage.sqs.send_message(QueueUrl=url, MessageBody='{"schema": "none of ours"}')
+        for name, step in steps.items():
+            self._expected[name] = step(f"{self._prefix}/{name}.mp4")
+        self._to_stop = stage.names.processing_job(self._expected["retried"].job_id, 1)
+
+    def _steps(self) -> Mapping[str, Callable[[str], Expected]]:
+        return {
+            "retried": self._retried,
+            "plain": self._plain,
+            "bundle": self._bundle,
+            "broken": self._broken,
+            "text": self._text,
+            "missing": self._missing,
+            "replaced": self._replaced,
+        }
+
+    def _retried(self, key: str) -> Expected:
+        source = self._stage.source(key, self._stage.video)
+        return Expected(key, self._stage.job_of(source), JobState.SUCCEEDED, attempt=2)
+
+    def _plain(self, key: str) -> Expected:
+        source = self._stage.source(key, self._stage.video)
+        return Expected(key, self._stage.job_of(source), JobState.SUCCEEDED)
+
+    def _bundle(self, key: str) -> Expected:
+        model = self._stage.bundle
+        source = self._stage.source(key, self._stage.video, **{METADATA_MODEL: model})
+        return Expected(key, self._stage.job_of(source, model), JobState.SUCCEEDED)
+
+    def _broken(self, key: str) -> Expected:
+        source = self._stage.source(key, self._stage.broken)
+        return self._rejected(source, RejectionCode.TRUNCATED)
+
+    def _text(self, key: str) -> Expected:
+        source = self._stage.source(key, b"No video.")
+        return self._rejected(source, RejectionCode.NOT_A_VIDEO)
+
+    def _missing(self, key: str) -> Expected:
+        stage = self._stage
+        source = Source(stage.names.uploads_bucket, key, "0" * 32, 100, "no-such-version")
+        url = stage.sqs.get_queue_url(QueueName=stage.names.uploads_queue)["QueueUrl"]
+        stage.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(object_created(source)))
+        return self._rejected(source, RejectionCode.SOURCE_MISSING)
+
+    def _replaced(self, key: str) -> Expected:
+        stage = self._stage
+        source = stage.source(key, stage.video)
+        stage.source(key, stage.video[:-1] + b"!")  # as long, so that senders' digests are read
+        return self._rejected(source, RejectionCode.SOURCE_REPLACED)
+
+    def _rejected(self, source: Source, code: RejectionCode) -> Expected:
+        return Expected(source.key, self._stage.job_of(source), JobState.REJECTED, code=code)
+
+    def refused(self) -> list[str]:
+        """What was refused since the flow began, each once."""
+        lines = [
+            f"{line['principal'].rpartition('/')[2]} was refused {line['action']} on "
+            f"{line['resource']}"
+            for line in self._stage.refusals()[self._known :]
+        ]
+        return list(dict.fromkeys(lines))
+
+    def faults(self) -> list[str]:
+        """What is not yet as it must be."""
+        if self._to_stop and self._stage.stop(self._to_stop):
+            self._to_stop = None
+        return list(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        self._heard |= self._stage.heard()
+        for name, wanted in self._expected.items():
+            if name not in self._settled:
+                if fault := self._fault(wanted):
+                    yield f"{name}: {fault}"
+                else:
+                    self._settled.add(name)
+            elif wanted.job_id not in self._heard:
+                yield f"{name}: its outcome was not told"
+        for function in self._stage.functions:
+            if not self._stage.logged_since(function, self._started_s):
+                yield f"{function} wrote no log"
+
+    def _fault(self, wanted: Expected) -> str | None:
+        job = self._stage.ledger.get(wanted.job_id)
+        if job is None:
+            return "no job"
+        found: tuple[Any, ...] = (job.state, job.attempt, job.code)
+        if found != (wanted.state, wanted.attempt, wanted.code):
+            message = f" ({job.message})" if job.message else ""
+            return f"{job.state} attempt {job.attempt} {job.code or ''}{message}".strip()
+        if job.state is JobState.SUCCEEDED:
+            self._stage.verified_files(self._stage.result(job))
+        return None
