@@ -12,9 +12,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.video.stream import VideoStream
 
 from benchmarks.content import moving_pictures
+
+Packets = list["av.Packet[VideoStream]"]
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".build" / "bench"
@@ -51,9 +54,9 @@ class Recipe:
         return CACHE / f"{stem}-s{self.seed}-v{_VERSION}{suffix}"
 
 
-def make_video(recipe: Recipe, suffix: str = ".mp4") -> Path:
-    """The video's file; `.h264` is the raw stream (Annex B) of the same pictures."""
-    path = recipe.file(suffix)
+def make_video(recipe: Recipe) -> Path:
+    """The video's file."""
+    path = recipe.file(".mp4")
     if not path.exists():
         print(f"making {path.name}", flush=True)
         growing = path.with_name(f"{os.getpid()}-{path.name}")
@@ -72,6 +75,49 @@ def long_video(recipe: Recipe, minutes: int) -> Path:
         _repeat(source, growing, minutes * 60 * recipe.frame_rate)
         growing.replace(path)
     return path
+
+
+def make_clips(recipe: Recipe, suffix: str) -> list[Path]:
+    """
+    The GOPs of a video but the first, each a file of its own.
+
+    An encoder that is given a second of video spends half of its bits on the first frame, as it
+    knows nothing yet of what comes. So clips are cut from a longer stream, as recorders cut them.
+    """
+    count = recipe.frames // recipe.gop - 1
+    paths = [recipe.file(f"-clip{number}{suffix}") for number in range(1, count + 1)]
+    if all(path.exists() for path in paths):
+        return paths
+    with av.open(str(make_video(recipe))) as read:
+        stream = read.streams.video[0]
+        packets = [packet for packet in read.demux(stream) if packet.size]
+        for number, path in enumerate(paths, 1):
+            gop = packets[number * recipe.gop : (number + 1) * recipe.gop]
+            assert gop[0].is_keyframe
+            write = _write_mp4 if suffix == ".mp4" else _write_raw
+            write(stream, gop, path)
+    return paths
+
+
+def _write_mp4(stream: VideoStream, packets: Packets, path: Path) -> None:
+    assert stream.time_base is not None
+    with av.open(str(path), "w") as written:
+        copy = written.add_stream_from_template(stream)
+        shift = min(packet.pts or 0 for packet in packets)
+        for packet in packets:
+            content = av.Packet(bytes(packet))
+            content.stream, content.time_base = copy, stream.time_base
+            content.pts, content.dts = (packet.pts or 0) - shift, (packet.dts or 0) - shift
+            content.duration, content.is_keyframe = packet.duration, packet.is_keyframe
+            written.mux(content)
+
+
+def _write_raw(stream: VideoStream, packets: Packets, path: Path) -> None:
+    annexb = BitStreamFilterContext("h264_mp4toannexb", stream)
+    with path.open("wb") as file:
+        for packet in packets:
+            for unit in annexb.filter(packet):
+                file.write(bytes(unit))
 
 
 def real_videos() -> Iterator[Path]:

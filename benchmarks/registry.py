@@ -10,6 +10,7 @@ Case = Callable[[Settings], Result]
 CASES = {
     "w1_gop250": "benchmarks.decoding:w1_gop250",
     "w1_gop30": "benchmarks.decoding:w1_gop30",
+    "w1_bitrates": "benchmarks.decoding:w1_bitrates",
     "w2_mp4": "benchmarks.decoding:w2_mp4",
     "w2_raw": "benchmarks.decoding:w2_raw",
     "real_clips": "benchmarks.decoding:real_clips",

@@ -117,6 +117,11 @@ def compared(
                 result.peers_peak_rss_mb[name] = peak
         runs[name] = [round(run["wall_s"], 4) for run in entry.runs]
     result.figures["runs_s"] = runs
+    result.figures["cpu_s"] = {
+        name: round(entry.median("cpu_s"), 3)
+        for name, entry in measured.items()
+        if entry.runs and "cpu_s" in entry.runs[0]
+    }
     return result
 
 

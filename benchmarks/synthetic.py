@@ -5,6 +5,7 @@ They take uint8 RGB as it comes from the decoder, so that what is measured is th
 """
 
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +29,17 @@ _PROBED_FRAMES = 16
 
 def bundle_of_cost(side: int, batch: int, frame_s: float, cores: int) -> Path:
     """A bundle whose inference takes about so many seconds a frame on so many cores."""
-    costs = []
-    for layers in _PROBED_LAYERS:
-        bundle = make_bundle(side, batch, layers)
-        answer = in_worker(inference, cores, bundle=str(bundle), frames=_PROBED_FRAMES)
-        costs.append(answer["wall_s"] / answer["frames"])
-    slope = max((costs[1] - costs[0]) / (_PROBED_LAYERS[1] - _PROBED_LAYERS[0]), 1e-6)
-    base = costs[0] - slope * _PROBED_LAYERS[0]
-    return make_bundle(side, batch, max(1, round((frame_s - base) / slope)))
+    few, many = _PROBED_LAYERS
+    least_s, most_s = (_frame_s(side, batch, layers, cores) for layers in _PROBED_LAYERS)
+    slope = max((most_s - least_s) / (many - few), 1e-6)
+    return make_bundle(side, batch, max(1, round(few + (frame_s - least_s) / slope)))
+
+
+@cache
+def _frame_s(side: int, batch: int, layers: int, cores: int) -> float:
+    bundle = make_bundle(side, batch, layers)
+    answer = in_worker(inference, cores, bundle=str(bundle), frames=_PROBED_FRAMES)
+    return float(answer["wall_s"] / answer["frames"])
 
 
 def make_bundle(side: int, batch: int, layers: int) -> Path:
