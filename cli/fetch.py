@@ -50,7 +50,9 @@ def fetch_results(document: ResultDocument, *, s3: "S3Client", to: Path) -> Path
 def _fetch(file: ResultFile, target: Path, document: ResultDocument, s3: "S3Client") -> None:
     key = document.prefix + file.name
     target.parent.mkdir(parents=True, exist_ok=True)
-    growing = target.with_name(target.name + ".part")
+    # By a digest: the file's own name may be as long as names get.
+    mark = hashlib.sha256(file.name.encode()).hexdigest()[:32]
+    growing = target.with_name(f".{mark}.part")
     digest, size = hashlib.sha256(), 0
     try:
         body = s3.get_object(Bucket=document.bucket, Key=key)["Body"]

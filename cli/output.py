@@ -42,17 +42,17 @@ def output() -> "Console":
 
     File names may look like Rich's markup, so none is read anywhere.
     """
-    from rich.console import Console
+    from cli.console import PlainConsole
 
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(highlight=False, markup=False, emoji=False, width=width)
+    return PlainConsole(highlight=False, markup=False, emoji=False, width=width)
 
 
 def messages() -> "Console":
     """Where progress and errors go, so that standard output stays clean for scripts."""
-    from rich.console import Console
+    from cli.console import PlainConsole
 
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    return PlainConsole(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def show(result: "RenderableType") -> None:
@@ -117,8 +117,15 @@ def shown_size(size_bytes: float) -> str:
 
 def shown_age(at: str) -> str:
     """How long ago a time of the ledger was, such as `3 min`."""
-    seconds = max(0.0, (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds())
-    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+    age = datetime.now(UTC) - datetime.fromisoformat(at)
+    return shown_span(round(max(0.0, age.total_seconds())))
+
+
+def shown_span(seconds: float) -> str:
+    """A span of time in the unit people read, such as `2.5 s` or `3 h`."""
+    if seconds < 120:
+        return f"{seconds} s" if isinstance(seconds, int) else f"{seconds:.1f} s"
+    for limit, divisor, unit in ((7200, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
             return f"{seconds / divisor:.0f} {unit}"
     return f"{seconds / 86_400:.0f} d"

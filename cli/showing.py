@@ -95,7 +95,7 @@ class Showing:
     def _folder(self, video: Path | None) -> Path:
         if video is not None:
             check_video(video)
-        folder = self._cloud.config.root / "demo" / (video.stem if video else "street")
+        folder = self._cloud.config.root / "demo" / ("video" if video else "street")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder

@@ -6,6 +6,7 @@ Keys are raw, as S3 stores them; nothing here is URL-encoded.
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from contracts.documents import is_encodable
@@ -147,7 +148,7 @@ def storable_fault(key: str) -> str | None:
                 f"a path component of the key is {size} bytes long; "
                 f"file systems hold at most {MAX_FILE_NAME_BYTES}"
             )
-    if bad := next((c for c in key if ord(c) < 32 or ord(c) == 127), None):
+    if bad := next((c for c in key if unicodedata.category(c) == "Cc"), None):
         return f"the key holds the control character U+{ord(bad):04X}"
     return None
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.keys import segmentation_file
 from contracts.results import Detection, FrameResult, Mask
 from vision.encode import VideoWriter
 from vision.frames import Pixels
@@ -149,7 +150,8 @@ def _tile(annotated: Pixels, result: FrameResult, width: int) -> Pixels:
 def _annotated(pixels: Pixels, result: FrameResult, attempt: Path | None) -> Pixels:
     class_map = None
     if attempt is not None and result.segmentation is not None:
-        class_map = read_class_map(attempt / result.segmentation)
+        # By the frame's number: a name in somebody's file may lead anywhere.
+        class_map = read_class_map(attempt / segmentation_file(result.frame.frame_index))
     return annotate(pixels, result, class_map)
 
 

@@ -126,6 +126,7 @@ def test_bundles_and_job_files_have_their_places() -> None:
         ("a\nb.mp4", "control character U[+]000A"),
         ("a\x00.mp4", "control character U[+]0000"),
         ("a\x7f.mp4", "control character U[+]007F"),
+        ("a\x9b2J.mp4", "control character U[+]009B"),  # a terminal may take it for ESC [
         ("caf\udce9.mp4", "no Unicode text"),  # how Python reads a name in Latin-1
     ],
 )
