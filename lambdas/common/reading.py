@@ -45,6 +45,22 @@ class LedgerReader:
             pages = self._pages(state, shard, forward=False, page=limit)
             yield from itertools.islice(pages, limit)
 
+    def count(self, state: JobState, *, most: int) -> tuple[int, bool]:
+        """How many jobs are in a state, and whether that is all: `most` from each partition."""
+        count, is_all = 0, True
+        for shard in range(STATE_SHARDS):
+            answer = self._client.query(
+                TableName=self._table,
+                IndexName=BY_STATE_INDEX,
+                KeyConditionExpression="state_shard = :shard",
+                ExpressionAttributeValues={":shard": serialize(state_shard(state, shard))},
+                Select="COUNT",
+                Limit=most,
+            )
+            count += answer["Count"]
+            is_all = is_all and "LastEvaluatedKey" not in answer
+        return count, is_all
+
     def older_than(self, state: JobState, *, before: str, limit: int) -> Iterator[JobRecord]:
         """
         Jobs in a state that were last changed before a time, the oldest of all first.
