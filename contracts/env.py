@@ -26,6 +26,8 @@ BY_SOURCE_INDEX = "by-source"
 """The jobs table's index by source: which versions of an object the ledger has jobs for."""
 UNTOLD_INDEX = "untold"
 """The jobs table's index of jobs that have ended and whose outcome was not told yet."""
+BOOKMARK_ITEM = "bookmark:uploads"
+"""The jobs table's item that says where the sweep of the uploads goes on; no job has such an id."""
 
 _STAGE = re.compile(r"[a-z][a-z0-9]{1,9}")
 _JOB_NAME = re.compile(

@@ -1,36 +1,36 @@
 """From upload to outcome: events into queues, queues into functions, outcomes to a topic."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from contracts.documents import to_dict
-from contracts.env import JOB_TEMPLATE_VARIABLE, SETTINGS_VARIABLE, Names
-from contracts.keys import BUNDLES_PREFIX, JOBS_PREFIX, RESULT_DOCUMENT, RESULTS_PREFIX
+from contracts.env import JOB_TEMPLATE_VARIABLE, RECONCILE_VARIABLE, SETTINGS_VARIABLE, Names
 from contracts.pipeline import JobTemplate
-from stacks.constructs.function import QueueFunction
-from stacks.constructs.grants import FOR_AWS_RESOURCES, allow
-from stacks.constructs.queue import WorkQueue
+from stacks.constructs.alarms import Alarms
+from stacks.constructs.function import FunctionFrame, RoleFunction, Schedule
+from stacks.constructs.grants import accept, allow
+from stacks.constructs.queue import WorkQueue, dead_letter_queue
+from stacks.permissions import Permissions
 from stacks.settings import Settings
 
 DISPATCH_TIMEOUT = cdk.Duration.seconds(60)
-SETTLE_TIMEOUT = cdk.Duration.minutes(5)
-"""Settle reads every file of a result to compare checksums."""
+SETTLE_TIMEOUT = cdk.Duration.minutes(15)
+"""Settle reads every file of a result to compare checksums; Lambda gives no more."""
 
-_ANY_UPLOAD = "Whoever uploads chooses the key, and every key may hold a video."
-_ANY_JOB = "A job's id stands in the name, and is known when the video is."
-_ANY_BUNDLE = "A bundle's key is its digest; which are on offer is in the stage's settings."
+_IS_DEAD_LETTERS = (
+    "It is the dead-letter queue of a schedule and of a function; the rule knows those of queues."
+)
 
 
 class Orchestration(cdk.Stack):
-    """The two queues, the two functions that work through them, and the outcomes topic."""
+    """The queues, the functions that work through them or look after them, topics and alarms."""
 
     def __init__(
         self,
@@ -47,98 +47,106 @@ class Orchestration(cdk.Stack):
         self._names, self._settings = names, settings
         self._key = kms.Key.from_key_arn(self, "Key", key_arn)
         self._pipeline = {SETTINGS_VARIABLE: self.to_json_string(to_dict(settings.pipeline))}
+        self._frame = FunctionFrame(
+            names, settings.functions, settings.log_retention_days, self._key
+        )
         uploads = self._queue("Uploads", names.uploads_queue, DISPATCH_TIMEOUT)
         completions = self._queue("Completions", names.completions_queue, SETTLE_TIMEOUT)
         _deliver(self, "ObjectCreated", uploads, _object_created(names))
         _deliver(self, "ProcessingEnded", completions, _processing_ended(names))
         topic = OutcomesTopic(self, "Outcomes", name=names.outcomes_topic, key=self._key).topic
+        dispatch = self._dispatch(uploads, job_template)
+        settle = self._settle(completions)
+        reconcile, lost_runs = self._reconcile()
 
-        template = {JOB_TEMPLATE_VARIABLE: self.to_json_string(to_dict(job_template))}
-        dispatch = self._function(
-            "Dispatch", uploads, DISPATCH_TIMEOUT, batch_size=10, memory_mib=512, more=template
-        )
-        # One result at a time: reading all files of a large one may take the whole time-out.
-        settle = self._function(
-            "Settle", completions, SETTLE_TIMEOUT, batch_size=1, memory_mib=1024, more={}
-        )
-        self._permit_dispatch(dispatch, job_template)
-        self._permit_settle(settle)
-        for function, queue in ((dispatch, uploads), (dispatch, completions), (settle, uploads)):
-            allow(function.role, ["sqs:GetQueueUrl", "sqs:SendMessage"], queue.queue.queue_arn)
+        permissions = Permissions(names, self._key.key_arn)
+        permissions.permit_dispatch(dispatch, job_template)
+        permissions.permit_settle(settle)
+        permissions.permit_reconcile(reconcile)
+        permissions.permit_sending(dispatch, uploads, completions)
+        permissions.permit_sending(settle, uploads)
+        permissions.permit_sending(reconcile, uploads, completions)
         allow(settle.role, ["sns:Publish"], topic.topic_arn)
 
-    def _permit_dispatch(self, dispatch: QueueFunction, template: JobTemplate) -> None:
-        names, role = self._names, dispatch.role
-        self._permit_reading_uploads(role)
-        models = _bucket_arn(names, names.models_bucket)
-        allow(role, ["s3:ListBucket"], models)
-        allow(role, ["s3:GetObject"], f"{models}/{BUNDLES_PREFIX}*", because=_ANY_BUNDLE)
-        results = _bucket_arn(names, names.results_bucket)
-        allow(role, ["s3:PutObject"], f"{results}/{JOBS_PREFIX}*", because=_ANY_JOB)
-        self._permit_ledger(role, "dynamodb:PutItem")
-        starting = ["sagemaker:CreateProcessingJob", "sagemaker:AddTags"]
-        allow(role, starting, _jobs_arn(names), because=_ANY_JOB)
-        allow(
-            role,
-            ["iam:PassRole"],
-            template.role_arn,
-            conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        alarms = Alarms(self, "Alarms", names=names, key=self._key)
+        for name, queue in (("Uploads", uploads), ("Completions", completions)):
+            alarms.watch_queue(name, queue.queue)
+            alarms.watch_dead_letters(name, queue.dead_letters)
+        alarms.watch_dead_letters("Reconcile", lost_runs)
+        for name, function in (
+            ("Dispatch", dispatch),
+            ("Settle", settle),
+            ("Reconcile", reconcile),
+        ):
+            alarms.watch_function(name, function.function)
+        every = cdk.Duration.minutes(settings.reconcile.every_minutes)
+        alarms.watch_schedule("Reconcile", reconcile.function, every=every)
+        alarms.watch_failed_jobs(settle.function)
+
+    def _dispatch(self, uploads: WorkQueue, job_template: JobTemplate) -> RoleFunction:
+        template = {JOB_TEMPLATE_VARIABLE: self.to_json_string(to_dict(job_template))}
+        dispatch = RoleFunction(
+            self,
+            "Dispatch",
+            role_name="dispatch",
+            frame=self._frame,
+            timeout=DISPATCH_TIMEOUT,
+            memory_mib=512,
+            environment={**self._pipeline, **template},
+            feeds_itself=True,  # what finds the backend busy waits in the queue
         )
-        # SageMaker attaches the key to the job's volume in the caller's name.
-        allow(role, ["kms:CreateGrant"], self._key.key_arn, conditions=FOR_AWS_RESOURCES)
+        self._feed(dispatch, uploads, batch_size=10)
+        return dispatch
 
-    def _permit_settle(self, settle: QueueFunction) -> None:
-        names, role = self._names, settle.role
-        self._permit_reading_uploads(role)
-        results = _bucket_arn(names, names.results_bucket)
-        allow(role, ["s3:ListBucket"], results)
-        allow(role, ["s3:GetObject"], f"{results}/{RESULTS_PREFIX}*", because=_ANY_JOB)
-        committed = f"{results}/{RESULTS_PREFIX}*/{RESULT_DOCUMENT}"
-        allow(role, ["s3:PutObject"], committed, because=_ANY_JOB)
-        self._permit_ledger(role)
-        describing = ["sagemaker:DescribeProcessingJob"]
-        allow(role, describing, _jobs_arn(names), because=_ANY_JOB)
+    def _settle(self, completions: WorkQueue) -> RoleFunction:
+        settle = RoleFunction(
+            self,
+            "Settle",
+            role_name="settle",
+            frame=self._frame,
+            timeout=SETTLE_TIMEOUT,
+            memory_mib=1769,  # one whole core, which comparing checksums takes
+            environment=self._pipeline,
+        )
+        # One result at a time: reading all files of a large one may take the whole time-out.
+        self._feed(settle, completions, batch_size=1)
+        return settle
 
-    def _permit_reading_uploads(self, role: iam.Role) -> None:
-        uploads = _bucket_arn(self._names, self._names.uploads_bucket)
-        reading = ["s3:GetObject", "s3:GetObjectVersion"]
-        allow(role, reading, f"{uploads}/*", because=_ANY_UPLOAD)
-        # Without them, S3 answers 403 for a missing object or version instead of 404.
-        allow(role, ["s3:ListBucket", "s3:ListBucketVersions"], uploads)
+    def _reconcile(self) -> tuple[RoleFunction, sqs.Queue]:
+        names, reconcile = self._names, self._settings.reconcile
+        lost_runs = dead_letter_queue(
+            self, "ReconcileDeadLetters", name=names.reconcile_dead_letters, key=self._key
+        )
+        accept(lost_runs, "AwsSolutions::AwsSolutions-SQS3", _IS_DEAD_LETTERS)
+        function = RoleFunction(
+            self,
+            "Reconcile",
+            role_name="reconcile",
+            frame=self._frame,
+            # Shorter than the interval: so runs do not overlap.
+            timeout=cdk.Duration.seconds(min(300, 60 * reconcile.every_minutes) - 10),
+            memory_mib=512,
+            environment={RECONCILE_VARIABLE: self.to_json_string(to_dict(reconcile))},
+        )
+        Schedule(
+            self,
+            "ReconcileSchedule",
+            name=names.function("reconcile"),
+            role_name=names.role("reconcile-schedule"),
+            target=function,
+            every_minutes=reconcile.every_minutes,
+            dead_letters=lost_runs,
+            key=self._key,
+        )
+        return function, lost_runs
 
-    def _permit_ledger(self, role: iam.Role, *more: str) -> None:
-        table = self._names.arn("dynamodb", f"table/{self._names.jobs_table}")
-        allow(role, ["dynamodb:GetItem", "dynamodb:UpdateItem", *more], table)
+    def _feed(self, function: RoleFunction, queue: WorkQueue, *, batch_size: int) -> None:
+        limit = self._settings.functions.max_concurrency
+        function.work_through(queue.queue, batch_size=batch_size, max_concurrency=limit)
 
     def _queue(self, id_: str, name: str, timeout: cdk.Duration) -> WorkQueue:
         return WorkQueue(
             self, id_, name=name, names=self._names, key=self._key, consumer_timeout=timeout
-        )
-
-    def _function(
-        self,
-        id_: str,
-        queue: WorkQueue,
-        timeout: cdk.Duration,
-        *,
-        batch_size: int,
-        memory_mib: int,
-        more: Mapping[str, str],
-    ) -> QueueFunction:
-        return QueueFunction(
-            self,
-            id_,
-            role_name=id_.lower(),
-            names=self._names,
-            settings=self._settings.functions,
-            log_retention_days=self._settings.log_retention_days,
-            key=self._key,
-            queue=queue.queue,
-            batch_size=batch_size,
-            timeout=timeout,
-            memory_mib=memory_mib,
-            environment={**self._pipeline, **more},
-            feeds_itself=id_ == "Dispatch",  # what finds the backend busy waits in the queue
         )
 
 
@@ -177,11 +185,3 @@ def _processing_ended(names: Names) -> events.EventPattern:
             "ProcessingJobStatus": ["Completed", "Failed", "Stopped"],
         },
     )
-
-
-def _bucket_arn(names: Names, bucket: str) -> str:
-    return f"arn:{names.partition}:s3:::{bucket}"
-
-
-def _jobs_arn(names: Names) -> str:
-    return names.arn("sagemaker", f"processing-job/{names.processing_job_prefix}*")

@@ -9,7 +9,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from contracts.env import BY_SOURCE_INDEX, BY_STATE_INDEX, UNTOLD_INDEX, Names
-from contracts.keys import JOBS_PREFIX
+from contracts.keys import JOBS_PREFIX, LEFTOVER_TAG
 from stacks.constructs.bucket import AccessLogsBucket, PrivateBucket
 from stacks.constructs.key import StageKey
 from stacks.constructs.removal import removal_policy
@@ -17,6 +17,8 @@ from stacks.settings import Settings
 
 JOB_FILES_DAYS = 14
 """Requests and manifests are of use while their attempt runs, which takes nine days at most."""
+LEFTOVER_DAYS = 14
+"""What an attempt left that no result names is of use while somebody looks into why."""
 NONCURRENT_DAYS = 30
 
 
@@ -40,7 +42,7 @@ class Storage(cdk.Stack):
         )
         for id_, name, rules, notifies in (
             ("Uploads", names.uploads_bucket, [], True),
-            ("Results", names.results_bucket, [_expire_job_files()], True),
+            ("Results", names.results_bucket, [_expire_job_files(), _expire_leftovers()], True),
             ("Models", names.models_bucket, [], False),
         ):
             PrivateBucket(
@@ -99,6 +101,15 @@ class JobsTable(Construct):
 
 def _string(name: str) -> dynamodb.Attribute:
     return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
+
+
+def _expire_leftovers() -> s3.LifecycleRule:
+    name, value = LEFTOVER_TAG
+    return s3.LifecycleRule(
+        id="expire-leftovers",
+        tag_filters={name: value},
+        expiration=cdk.Duration.days(LEFTOVER_DAYS),
+    )
 
 
 def _expire_job_files() -> s3.LifecycleRule:

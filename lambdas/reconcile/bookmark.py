@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from contracts.env import BOOKMARK_ITEM
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-ITEM = "bookmark:uploads"
-"""Not a job's id, and in none of the table's indexes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,9 @@ class Bookmark:
 
     def read(self) -> Place | None:
         """The place that was left."""
-        response = self._client.get_item(TableName=self._table, Key={"job_id": {"S": ITEM}})
+        response = self._client.get_item(
+            TableName=self._table, Key={"job_id": {"S": BOOKMARK_ITEM}}
+        )
         item = response.get("Item", {})
         if "key_marker" not in item:
             return None
@@ -35,7 +36,7 @@ class Bookmark:
 
     def write(self, place: Place | None) -> None:
         """Leave a place."""
-        item = {"job_id": {"S": ITEM}}
+        item = {"job_id": {"S": BOOKMARK_ITEM}}
         if place is not None:
             item["key_marker"] = {"S": place.key}
             item["version_marker"] = {"S": place.version_id}

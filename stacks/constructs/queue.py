@@ -13,6 +13,19 @@ MAX_RECEIVES = 5
 """AWS's advice for queues that feed Lambda: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
 
 
+def dead_letter_queue(scope: Construct, id_: str, *, name: str, key: kms.IKey) -> sqs.Queue:
+    """A queue for what could not be done, kept as long as SQS can."""
+    return sqs.Queue(
+        scope,
+        id_,
+        queue_name=name,
+        encryption=sqs.QueueEncryption.KMS,
+        encryption_master_key=key,
+        enforce_ssl=True,
+        retention_period=cdk.Duration.days(RETENTION_DAYS),
+    )
+
+
 class WorkQueue(Construct):
     """
     An encrypted queue that takes TLS only, and its dead-letter queue.
@@ -33,14 +46,8 @@ class WorkQueue(Construct):
         consumer_timeout: cdk.Duration,
     ) -> None:
         super().__init__(scope, id_)
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            queue_name=names.dead_letter_queue(name),
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=key,
-            enforce_ssl=True,
-            retention_period=cdk.Duration.days(RETENTION_DAYS),
+        self.dead_letters = dead_letter_queue(
+            self, "DeadLetters", name=names.dead_letter_queue(name), key=key
         )
         self.queue = sqs.Queue(
             self,

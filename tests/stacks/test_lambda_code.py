@@ -11,10 +11,10 @@ import pytest
 
 from contracts.documents import to_json
 from stacks.constructs.lambda_code import ROOT, assemble, imported_files
-from tests.lambdas.stage import SETTINGS, TEMPLATE
+from tests.lambdas.stage import RECONCILE, SETTINGS, TEMPLATE
 from tests.stacks.runtime import lambda_runtime
 
-ROLES = ("dispatch", "settle")
+ROLES = ("dispatch", "settle", "reconcile")
 MAX_ZIPPED_BYTES = 3_000_000
 PROBE = """
 import importlib, json, sys
@@ -87,6 +87,7 @@ def test_a_handler_loads_from_its_asset_and_imports_all_of_ours_that_is_in_it(
         "FRAMEWRIGHT_PARTITION": "aws",
         "FRAMEWRIGHT_SETTINGS": to_json(SETTINGS),
         "FRAMEWRIGHT_JOB_TEMPLATE": to_json(TEMPLATE),
+        "FRAMEWRIGHT_RECONCILE": to_json(RECONCILE),
         "POWERTOOLS_SERVICE_NAME": role,
     }
     paths = [str(assets[role]), str(runtime)]
@@ -109,9 +110,10 @@ def test_a_handler_loads_from_its_asset_and_imports_all_of_ours_that_is_in_it(
 
 
 def test_a_role_does_not_carry_anothers_code(assets: dict[str, Path]) -> None:
-    for role, other in (("dispatch", "settle"), ("settle", "dispatch")):
+    for role in ROLES:
         assert (assets[role] / "lambdas" / role / "handler.py").is_file()
-        assert not (assets[role] / "lambdas" / other).exists()
+        for other in set(ROLES) - {role}:
+            assert not (assets[role] / "lambdas" / other).exists()
 
 
 def test_an_asset_is_the_same_each_time(tmp_path: Path, assets: dict[str, Path]) -> None:

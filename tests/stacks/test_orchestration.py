@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contracts.documents import from_json
-from contracts.pipeline import PipelineSettings
+from contracts.pipeline import PipelineSettings, ReconcileSettings
 from stacks.settings import load_settings
 from tests.stacks.synthesis import STAGES, properties, statements, template, text
 
@@ -108,7 +108,7 @@ def test_only_ends_of_this_stages_jobs_are_settled() -> None:
     }
 
 
-@pytest.mark.parametrize("role", ["dispatch", "settle"])
+@pytest.mark.parametrize("role", ["dispatch", "settle", "reconcile"])
 def test_a_function_is_traced_on_arm_and_logs_to_a_group_that_forgets(role: str) -> None:
     found = function(role)
     assert found["Architectures"] == ["arm64"]
@@ -136,27 +136,131 @@ def test_waiting_in_its_own_queue_is_no_loop_that_lambda_should_end() -> None:
     assert function("settle")["RecursiveLoop"] == "Terminate"
 
 
+def test_settle_has_all_the_time_that_lambda_gives_for_a_very_long_result() -> None:
+    assert function("settle")["Timeout"] == 15 * 60
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_function_is_told_what_the_settings_say(stage: str) -> None:
     for found in properties(stage, "AWS::Lambda::Function").values():
         variables = found["Environment"]["Variables"]
-        told = from_json(PipelineSettings, variables["FRAMEWRIGHT_SETTINGS"])
-        assert told == load_settings(stage).pipeline
+        if "FRAMEWRIGHT_RECONCILE" in variables:
+            asked = from_json(ReconcileSettings, variables["FRAMEWRIGHT_RECONCILE"])
+            assert asked == load_settings(stage).reconcile
+        else:
+            told = from_json(PipelineSettings, variables["FRAMEWRIGHT_SETTINGS"])
+            assert told == load_settings(stage).pipeline
         assert variables["FRAMEWRIGHT_STAGE"] == stage
         assert variables["FRAMEWRIGHT_PARTITION"] == {"Ref": "AWS::Partition"}
         # Lambda takes 4 kB of environment; references are short of what they become
         assert len(json.dumps(variables)) < 3000
 
 
-def test_the_topic_is_encrypted_and_takes_tls_alone() -> None:
-    ((id_, topic),) = properties("dev", "AWS::SNS::Topic").items()
-    assert topic["TopicName"] == "framewright-dev-outcomes"
-    assert "import framewright-dev-storage" in text(topic["KmsMasterKeyId"])
-    (policy,) = properties("dev", "AWS::SNS::TopicPolicy").values()
-    assert policy["Topics"] == [{"Ref": id_.partition("/")[2]}]
-    (denied,) = statements(policy)
-    assert (denied["Effect"], denied["Action"]) == ("Deny", "sns:Publish")
+TOPICS = properties("dev", "AWS::SNS::Topic")
+
+
+@pytest.mark.parametrize("id_", TOPICS)
+def test_a_topic_is_encrypted_and_takes_tls_alone(id_: str) -> None:
+    assert "import framewright-dev-storage" in text(TOPICS[id_]["KmsMasterKeyId"])
+    (denied,) = [s for s in topic_policy(id_) if s["Effect"] == "Deny"]
+    assert denied["Action"] == "sns:Publish"
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_alarms_of_this_stage_alone_speak_on_the_alarms_topic() -> None:
+    topics = {topic["TopicName"]: id_ for id_, topic in TOPICS.items()}
+    assert set(topics) == {"framewright-dev-outcomes", "framewright-dev-alarms"}
+    (allowed,) = [
+        s for s in topic_policy(topics["framewright-dev-alarms"]) if s["Effect"] == "Allow"
+    ]
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    condition = allowed["Condition"]
+    assert condition["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert text(condition["ArnLike"]["aws:SourceArn"]).endswith(":alarm:framewright-dev-*")
+
+
+def topic_policy(id_: str) -> list[dict[str, Any]]:
+    reference = {"Ref": id_.partition("/")[2]}
+    (policy,) = [
+        p for p in properties("dev", "AWS::SNS::TopicPolicy").values() if reference in p["Topics"]
+    ]
+    return statements(policy)
+
+
+def test_reconcile_runs_every_few_minutes_and_never_over_itself() -> None:
+    (schedule,) = properties("dev", "AWS::Scheduler::Schedule").values()
+    assert schedule["ScheduleExpression"] == "rate(5 minutes)"
+    target = schedule["Target"]
+    assert FUNCTIONS[id_in(target["Arn"])] is function("reconcile")
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0}
+    assert name_of(target["DeadLetterConfig"]["Arn"]) == "framewright-dev-reconcile-dlq"
+    assert function("reconcile")["Timeout"] < 5 * 60
+    (asynchronous,) = properties("dev", "AWS::Lambda::EventInvokeConfig").values()
+    assert asynchronous["MaximumRetryAttempts"] == 0
+    kept = asynchronous["DestinationConfig"]["OnFailure"]["Destination"]
+    assert name_of(kept) == "framewright-dev-reconcile-dlq"
+
+
+def test_one_minute_is_written_in_the_singular() -> None:
+    (schedule,) = properties("local", "AWS::Scheduler::Schedule").values()
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+
+
+ALARMS = {
+    alarm["AlarmName"].removeprefix("framewright-dev-"): alarm
+    for alarm in properties("dev", "AWS::CloudWatch::Alarm").values()
+}
+
+
+def watched(alarm: dict[str, Any]) -> str:
+    """What an alarm's one dimension is: a queue's, a function's or a service's name."""
+    ((_, reference),) = ((d["Name"], d["Value"]) for d in alarm["Dimensions"])
+    named = {**QUEUES, **FUNCTIONS}[id_in(text(reference).partition(".")[0])]
+    return str(named.get("QueueName") or named.get("FunctionName"))
+
+
+def test_every_dead_letter_queue_has_an_alarm() -> None:
+    dead_letters = {q["QueueName"] for q in QUEUES.values() if q["QueueName"].endswith("-dlq")}
+    alarms = [a for a in ALARMS.values() if a["MetricName"] == "ApproximateNumberOfMessagesVisible"]
+    assert {watched(alarm) for alarm in alarms} == dead_letters
+    assert {(a["Threshold"], a["ComparisonOperator"]) for a in alarms} == {
+        (0, "GreaterThanThreshold")
+    }
+
+
+def test_every_working_queue_has_an_alarm_on_its_oldest_message() -> None:
+    alarms = [a for a in ALARMS.values() if a["MetricName"] == "ApproximateAgeOfOldestMessage"]
+    assert {watched(alarm) for alarm in alarms} == {
+        "framewright-dev-uploads",
+        "framewright-dev-completions",
+    }
+
+
+def test_every_function_has_an_alarm_on_its_errors() -> None:
+    alarms = [a for a in ALARMS.values() if a["MetricName"] == "Errors"]
+    assert {watched(alarm) for alarm in alarms} == {f["FunctionName"] for f in FUNCTIONS.values()}
+
+
+def test_a_job_that_failed_for_good_has_an_alarm_of_this_stage() -> None:
+    alarm = ALARMS["JobsFailed"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Framewright", "JobsFailed")
+    assert watched(alarm) == "framewright-dev-settle"
+    service = function("settle")["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    assert service == "framewright-dev-settle"  # the metric's dimension
+
+
+def test_reconcile_that_does_not_run_has_an_alarm_although_it_says_nothing() -> None:
+    alarm = ALARMS["ReconcileMissed"]
+    assert watched(alarm) == "framewright-dev-reconcile"
+    assert (alarm["MetricName"], alarm["Statistic"]) == ("Invocations", "Sum")
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert (alarm["TreatMissingData"], alarm["Period"]) == ("breaching", 900)
+
+
+def test_every_alarm_speaks_on_the_alarms_topic() -> None:
+    for alarm in ALARMS.values():
+        (action,) = alarm["AlarmActions"]
+        assert TOPICS[id_in(action)]["TopicName"] == "framewright-dev-alarms"
 
 
 @pytest.mark.parametrize("stage", STAGES)

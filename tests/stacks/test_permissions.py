@@ -16,7 +16,7 @@ from tests.stacks.synthesis import (
     text,
 )
 
-ROLES = ("DispatchRole", "SettleRole", "Role11E5256C")
+ROLES = ("DispatchRole", "SettleRole", "ReconcileRole", "ReconcileScheduleRole", "Role11E5256C")
 PROCESSING = "Role11E5256C"
 OWN = "${AWS::AccountId}-${AWS::Region}"
 S3 = "arn:${AWS::Partition}:s3:::framewright-dev"
@@ -87,6 +87,8 @@ def test_roles_have_no_policies_but_these() -> None:
         ("SettleRole", "s3:GetObject", f"{RESULTS}/results/v.mp4/0/attempt-1/attempt.json"),
         ("SettleRole", "s3:ListBucket", RESULTS),
         ("SettleRole", "s3:PutObject", f"{RESULTS}/results/v.mp4/0/result.json"),
+        ("SettleRole", "s3:PutObjectTagging", f"{RESULTS}/results/v.mp4/0/attempt-1/attempt.json"),
+        ("ReconcileRole", "s3:ListBucketVersions", UPLOADS),
         ("SettleRole", "s3:GetObject", f"{UPLOADS}/v.mp4"),
         ("SettleRole", "s3:ListBucket", UPLOADS),
         ("SettleRole", "s3:ListBucketVersions", UPLOADS),
@@ -113,6 +115,10 @@ def test_a_role_may_do_what_its_part_does(role: str, action: str, resource: str)
         ("SettleRole", "s3:PutObject", f"{RESULTS}/results/v.mp4/0/attempt-1/attempt.json"),
         ("SettleRole", "s3:PutObject", f"{RESULTS}/results/v.mp4/0/attempt-1/detections.jsonl.gz"),
         ("SettleRole", "s3:PutObject", f"{RESULTS}/jobs/0/attempt-1/requests.json"),
+        ("SettleRole", "s3:PutObjectTagging", f"{RESULTS}/results/v.mp4/0/result.json"),
+        ("ReconcileRole", "s3:GetObject", f"{UPLOADS}/v.mp4"),
+        ("ReconcileRole", "s3:GetObject", f"{RESULTS}/results/v.mp4/0/result.json"),
+        ("ReconcileRole", "s3:ListBucketVersions", RESULTS),
         ("SettleRole", "s3:PutObject", f"{UPLOADS}/v.mp4"),
         ("SettleRole", "s3:DeleteObject", f"{RESULTS}/results/v.mp4/0/result.json"),
         (PROCESSING, "s3:PutObject", f"{RESULTS}/results/v.mp4/0/result.json"),
@@ -128,7 +134,7 @@ def test_a_role_may_not_do_what_another_does(role: str, action: str, resource: s
 
 
 def test_settle_writes_nothing_but_results_json() -> None:
-    written = {r for a, r in allowed("dev", "SettleRole") if a.startswith("s3:Put")}
+    written = {r for a, r in allowed("dev", "SettleRole") if a == "s3:PutObject"}
     assert written == {f"{RESULTS}/results/*/result.json"}
 
 
@@ -137,6 +143,46 @@ def test_the_ledger_cannot_be_scanned_or_emptied(role: str) -> None:
     found = {a for a, _ in allowed("dev", role) if a.startswith("dynamodb:")}
     settle = {"dynamodb:GetItem", "dynamodb:UpdateItem"}
     assert found == (settle | {"dynamodb:PutItem"} if role == "DispatchRole" else settle)
+
+
+def test_reconcile_walks_the_ledgers_indexes_and_puts_its_bookmark_alone() -> None:
+    found = role_statements("dev", "ReconcileRole")
+    table = (
+        "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/framewright-dev-jobs"
+    )
+    (walking,) = [s for s in found if "dynamodb:Query" in actions(s)]
+    assert set(targets(walking)) == {
+        f"{table}/index/{index}" for index in ("by-state", "by-source", "untold")
+    }
+    (putting,) = [s for s in found if "dynamodb:PutItem" in actions(s)]
+    assert putting["Condition"] == {
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["bookmark:uploads"]}
+    }
+
+
+def test_reconcile_asks_and_ends_nothing() -> None:
+    found = set(allowed("dev", "ReconcileRole"))
+    assert not any(a.startswith(("sagemaker:", "sns:", "iam:")) for a, _ in found)
+    sent = {r.strip("${}")[:7] for a, r in found if a == "sqs:SendMessage"}
+    assert sent == {"Uploads", "Complet", "Reconci"}  # the last for its own dead letters
+    assert not any(a == "sqs:ReceiveMessage" for a, _ in found)
+
+
+def test_the_schedule_runs_reconcile_alone_and_for_this_accounts_schedules_alone() -> None:
+    found = {a for a, _ in allowed("dev", "ReconcileScheduleRole") if not a.startswith("kms:")}
+    assert found == {"lambda:InvokeFunction", "sqs:SendMessage"}
+    (invoked,) = {r for a, r in allowed("dev", "ReconcileScheduleRole") if a.startswith("lambda:")}
+    assert invoked.startswith("${Reconcile")
+    (role,) = [
+        role
+        for role in properties("dev", "AWS::IAM::Role").values()
+        if "reconcile-schedule" in text(role["RoleName"])
+    ]
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    equal = statement["Condition"]["StringEquals"]
+    assert equal["aws:SourceAccount"] == {"Ref": "AWS::AccountId"}
+    assert text(equal["aws:SourceArn"]).endswith(":schedule-group/default")
 
 
 def test_each_function_takes_from_its_own_queue_alone() -> None:
@@ -163,14 +209,17 @@ def test_dispatch_starts_jobs_of_this_stage_in_one_role_for_sagemaker_alone() ->
 
 def test_settle_starts_nothing() -> None:
     found = {a for a, _ in allowed("dev", "SettleRole")}
-    assert {a for a in found if a.startswith("sagemaker:")} == {"sagemaker:DescribeProcessingJob"}
+    assert {a for a in found if a.startswith("sagemaker:")} == {
+        "sagemaker:DescribeProcessingJob",
+        "sagemaker:StopProcessingJob",
+    }
     assert not any(a.startswith("iam:") for a in found)
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_grant_on_the_key_is_for_aws_resources_alone(role: str) -> None:
     found = [s for s in role_statements("dev", role) if "kms:CreateGrant" in actions(s)]
-    assert len(found) == (0 if role == "SettleRole" else 1)
+    assert len(found) == (1 if role in ("DispatchRole", PROCESSING) else 0)
     for statement in found:
         assert actions(statement) == ["kms:CreateGrant"]
         assert statement["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
