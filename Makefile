@@ -29,11 +29,12 @@ demo: setup ## Upload a video to the embedded cloud, look at the results (VIDEO=
 test: setup ## Run all tests (ARGS="-k name" for some)
 	@$(BIN)/pytest $(ARGS)
 
-check: setup ## Lint, format, types, import directions
+check: setup ## Lint, format, types, import directions, findings of synthesis, advisories
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -q tests/test_imports.py
+	@$(BIN)/pytest -q tests/test_imports.py tests/stacks/test_checks.py
+	@$(BIN)/python -m local.audit $(UV)
 
 synth: setup stage ## Write a stage's CloudFormation templates to cdk.out (STAGE=dev)
 	@$(BIN)/python -m local.cdk synth --quiet -c stage=$(STAGE)
