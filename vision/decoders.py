@@ -27,10 +27,15 @@ from vision.limits import Limits
 from vision.models.base import ModelInput
 from vision.pictures import Picture
 from vision.plan import DecodeTask, WantedFrame
-from vision.video import decoder_options, displayed_size, open_source, use_threads
+from vision.video import (
+    STRICTNESS,
+    decoder_options,
+    displayed_size,
+    open_source,
+    use_threads,
+)
 from vision.workers import Decode
 
-_STRICTNESS = {"err_detect": "+explode"}
 _MAX_SPARE = 4
 _spare: list[VideoCodecContext] = []
 """Decoders of raw H.264, which need no header: one clip after another uses the same."""
@@ -67,7 +72,6 @@ class PlannedDecoding:
         """
         with open_source(path, self.limits, probes=probes) as source:
             context = source.stream.codec_context
-            context.options = context.options | _STRICTNESS
             use_threads(context, "FRAME" if threads > 1 else "NONE", threads)
             yield _Decoding(self, context).decode
 
@@ -161,7 +165,7 @@ class _Decoding:
 
 
 def _spare_context(codec: str, limits: Limits, threads: int) -> VideoCodecContext:
-    options = decoder_options(codec, limits) | _STRICTNESS
+    options = decoder_options(codec, limits) | STRICTNESS
     with _spare_lock:
         for number, context in enumerate(_spare):
             if threads == 1 and (context.name, context.options) == (codec, options):

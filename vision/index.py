@@ -36,6 +36,8 @@ _PARSERS: dict[str, Callable[[bytes | None], PictureParser]] = {
     "mpeg4": Mpeg4Parser,
     "mjpeg": MjpegParser,
 }
+_CARRIES_STATE = frozenset({"vp8"})
+"""A key frame may keep the segments of the frame before it (RFC 6386 §9.3)."""
 _HEADER_FILTERS = {
     "h264": "h264_metadata",
     "hevc": "hevc_metadata",
@@ -84,6 +86,8 @@ def parser_for(codec: str, container: str, extradata: bytes | None) -> PicturePa
     """
     if not _CONTAINERS & set(container.split(",")):
         raise UncertainStreamError(f"the container {container} keeps no packets with times")
+    if codec in _CARRIES_STATE:
+        raise UncertainStreamError(f"{codec} decoders carry state over key frames")
     return stream_parser(codec, extradata)
 
 

@@ -105,6 +105,10 @@ class FrameNumbers:
         lost = self._emptied(key, is_damaged=is_damaged)
         return self._time(image.pts), lost
 
+    def is_missing_any(self, found: int) -> bool:
+        """Whether a packet has not got its picture, when so many were found."""
+        return bool(self._keys) if self.is_certain else found < self._count
+
     def lost_at_end(self, *, is_damaged: bool) -> tuple[int | None, ...]:
         """The timestamps of the frames lost after the last picture, when the stream has ended."""
         return self._emptied(None, is_damaged=is_damaged)

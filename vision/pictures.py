@@ -109,7 +109,7 @@ class Reopened(Protocol):
 
     @property
     def stream(self) -> VideoStream:
-        """The same stream, to be decoded without frame threads."""
+        """The same stream, for a decoder of one thread that hides damage."""
 
 
 class PictureStream(PacketStream):
@@ -178,54 +178,64 @@ class PictureStream(PacketStream):
         yield from _emptied(held)
 
     def _decode(self) -> Iterator[VideoFrame]:
-        count, last = 0, None
+        """
+        With all cores until damage is found; then anew from the beginning, in one thread.
+
+        FFmpeg's threads spoil pictures that have nothing to do with the damaged ones, and some do
+        not tell of damage. The decoder refuses it until then, so that it is found before anything
+        that follows it is given out.
+        """
+        count = 0
         for packet in itertools.chain(self.packets(), [None]):
-            self._check()
-            if packet is not None:
-                self._note_packet(packet)
-            for image in self._decoded(packet):
-                count += 1
-                last = image.pts if last is None else max(last, image.pts or last)
-                if image.is_corrupt:
-                    self._note_damage(image.pts)
-                yield image
-        if count < self.packet_count and not self.order_is_time:
-            yield from self._lost_at_the_end(last)
+            if packet is not None and packet.is_corrupt:
+                break
+            try:
+                images = self._decoded(packet)
+            except av.error.FFmpegError:
+                break
+            if any(image.is_corrupt for image in images):
+                break
+            count += len(images)
+            yield from images
+        else:
+            # At a cut, threads may keep pictures to themselves.
+            if not self._numbers.is_missing_any(count):
+                return
+        yield from self._decode_carefully(count)
 
-    def _lost_at_the_end(self, last: int | None) -> Iterator[VideoFrame]:
-        """
-        The pictures after the last one that frame threads held when a cut made the decoder fail.
-
-        PyAV drops what it received in the call that fails; without frame threads nothing is held.
-        """
+    def _decode_carefully(self, given: int) -> Iterator[VideoFrame]:
+        """All pictures but the first so many, as well as they can be decoded; damage is counted."""
         with self._reopen() as again:
-            packets = PacketStream(again.container, again.stream)
-            numbers = _numbers(again.container, again.stream)
-            for packet in itertools.chain(packets.packets(), [None]):
-                self._check()
-                if packet is not None:
-                    numbers.add(packet)
+            self._container, self._stream = again.container, again.stream
+            self._numbers = _numbers(again.container, again.stream)
+            self.packet_count = 0
+            for packet in itertools.chain(self.packets(), [None]):
+                if packet is not None and packet.is_corrupt:
+                    self._note_damage(packet.pts)
                 try:
-                    images = again.stream.decode(packet)
+                    images = self._decoded(packet)
                 except av.error.FFmpegError:
-                    continue  # noted the first time
+                    self._note_damage(packet.pts if packet else None)
+                    continue
                 for image in images:
-                    if image.pts is not None and (last is None or image.pts > last):
+                    if image.is_corrupt:
+                        self._note_damage(image.pts)
+                    if not given:
                         yield image
+                        continue
+                    given -= 1
+                    self._numbers.find(image, is_damaged=False)
 
     def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
+        self._check()
+        if packet is not None:
+            self._numbers.add(packet)
         try:
             return self._stream.decode(packet)
         except av.error.FFmpegError as error:
             if error.errno == errno.ENOMEM:
                 raise MemoryError("the decoder found no memory") from error
-            self._note_damage(packet.pts if packet else None)
-            return []
-
-    def _note_packet(self, packet: "Packet[VideoStream]") -> None:
-        if packet.is_corrupt:
-            self._note_damage(packet.pts)
-        self._numbers.add(packet)
+            raise
 
     def _note_damage(self, pts: int | None) -> None:
         if pts is None or pts not in self._recent_damage:

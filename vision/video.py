@@ -39,6 +39,8 @@ _DECODERS = (
 )
 """What cameras, editors and archives write. FFmpeg has hundreds more, of games and of pictures with
 compressed text, that a stranger's file could reach; and sound is not decoded at all."""
+STRICTNESS = {"err_detect": "+explode"}
+"""Lets a decoder refuse what it would else hide."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +127,7 @@ def open_source(
     Args:
         probes: Whether FFmpeg decodes the beginning to learn what the header does not say. MP4's
             header says it all, and without it opening takes 1 ms instead of 37.
-        careful: Decode without frame threads, which lose the pictures they hold at a cut.
+        careful: Decode in one thread, and what is damaged as well as can be; else it is refused.
 
     Raises:
         RejectedVideoError: The file is not a video that can be processed.
@@ -239,8 +241,13 @@ def _check_header(container: InputContainer, stream: VideoStream, limits: Limits
 
 
 def _set_up_decoder(stream: VideoStream, limits: Limits, *, careful: bool) -> None:
-    stream.codec_context.options = decoder_options(stream.codec_context.name, limits)
-    use_threads(stream.codec_context, "SLICE" if careful else "AUTO")
+    context = stream.codec_context
+    context.options = decoder_options(context.name, limits)
+    if careful:
+        use_threads(context, "NONE", 1)
+    else:
+        context.options = context.options | STRICTNESS
+        use_threads(context, "AUTO")
     for other in stream.container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
@@ -259,8 +266,8 @@ def decoder_options(codec: str, limits: Limits) -> dict[str, str]:
 def use_threads(context: VideoCodecContext, kind: str, count: int = 0) -> None:
     """Set a decoder's threads; 0 are as many as there are cores."""
     if context.name == "vp8":
-        # By slices alone FFmpeg's decoder says that a picture's data ended too early.
-        kind, count = "SLICE", max(2, count)
+        # FFmpeg's decoder rarely tells of damage, and what it makes of it depends on its threads.
+        kind, count = "NONE", 1
     context.thread_type = kind
     context.thread_count = count
 

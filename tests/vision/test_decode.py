@@ -273,7 +273,7 @@ def test_damage_is_counted_and_the_rest_keeps_its_identity(ending: str, tmp_path
     path.write_bytes(content)
     frames, warnings = decoded(path)
     assert WarningCode.DAMAGED_PACKETS in [w.code for w in warnings]
-    assert "damaged packets" in next(w.message for w in warnings if w.code == "damaged_packets")
+    assert "damaged packet" in next(w.message for w in warnings if w.code == "damaged_packets")
     if ending in ("mp4", "mkv", "ts"):
         wrong = [
             f
