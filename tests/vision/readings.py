@@ -48,6 +48,8 @@ def read(
         return Reading(list(reader.frames()), reader, None)
     except RejectedVideoError as rejection:
         return Reading([], reader, rejection.code)
+    except MemoryError:
+        return Reading([], reader, "memory")  # a damaged length that nothing can hold
     except PlanDeviationError:
         return read(path, select, plans=False, model_input=model_input)
 
