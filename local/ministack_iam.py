@@ -176,7 +176,13 @@ def invoke_target(target: Any, event: Any, rule: Any, view: Any = None) -> Any:
     if action is None:
         return _invoke_target(target, event, rule, view)
     if role_arn := target.get("RoleArn"):
-        source = {"aws:sourcearn": rule["Arn"], "aws:sourceaccount": get_account_id()}
+        # Scheduler names the schedule's group:
+        # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+        group = f":schedule-group/{rule.get('GroupName', 'default')}"
+        source = {
+            "aws:sourcearn": rule["Arn"].partition(":schedule/")[0] + group,
+            "aws:sourceaccount": get_account_id(),
+        }
         may = service_assumes("scheduler.amazonaws.com", role_arn, source) and role_uses(
             role_arn, [(action, arn)], session_arn(role_arn, "scheduler")
         )

@@ -3,6 +3,7 @@ How the local SageMaker asks MiniStack, as AWS's services ask IAM; runs inside M
 
 * `authorize`: may whoever signed this request do that? The signature is verified as MiniStack
   verifies those of its own requests.
+* `run-schedules`: every schedule's time has come, whatever it says.
 * `assume-role`: credentials of a role for a service, if the role's trust policy lets the service
   take it for the resource that it works on.
 """
@@ -20,7 +21,7 @@ from ministack.core.responses import (  # type: ignore[import-not-found]
     set_request_region,
 )
 from ministack.core.router import extract_access_key_id  # type: ignore[import-not-found]
-from ministack.services import sts  # type: ignore[import-not-found]
+from ministack.services import scheduler, sts  # type: ignore[import-not-found]
 
 from local.ministack_iam import service_assumes, session_arn
 
@@ -95,7 +96,16 @@ def assume_role(question: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def run_schedules(_: dict[str, Any]) -> dict[str, Any]:
+    """Invoke the target of every schedule now."""
+    for key in scheduler._schedules._data:
+        scheduler._schedule_last_fired[key] = 0.0
+    scheduler._tick_schedules()
+    return {}
+
+
 _ANSWERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "authorize": authorize,
     "assume-role": assume_role,
+    "run-schedules": run_schedules,
 }

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from contracts.documents import from_json
-from contracts.env import SETTINGS_VARIABLE
+from contracts.env import RECONCILE_VARIABLE, SETTINGS_VARIABLE
 from contracts.keys import bundle_key
 from contracts.messages import METADATA_MODEL, Source, job_id, pipeline_digest
 from contracts.outcomes import JobState, RejectionCode
 from contracts.pipeline import PipelineSettings
+from lambdas.common.record import new_record, utc_now
+from local.authority import Authority
 from local.cloud import EmbeddedCloud
+from local.state import read_state
 from tests.e2e.iam.policies import functions
 from tests.e2e.stage import LocalStage, object_created
 from tests.vision.bad_videos import after_moov
@@ -26,6 +29,7 @@ from tests.vision.videos import VideoSpec, make_video
 from vision.models.bundle import bundle_digest
 
 POLL_S = 0.1
+RECONCILE_S = 2.0
 _OUTCOMES = "iam-outcomes"
 
 
@@ -57,6 +61,8 @@ class EnforcedStage(LocalStage):
         self.broken = (folder / "broken.mp4").read_bytes()
         self.bundle = self._push_bundle(folder)
         self.ear = self._subscribe()
+        self.authority = Authority(read_state(cloud.config.state_file).endpoints)
+        self._hurry_reconcile()
 
     def refusals(self) -> list[dict[str, str]]:
         """Everything that was refused to anyone since the cloud came up."""
@@ -84,6 +90,14 @@ class EnforcedStage(LocalStage):
         running = self.sagemaker.list_processing_jobs(StatusEquals="InProgress", MaxResults=100)
         for job in running["ProcessingJobSummaries"]:
             self.stop(job["ProcessingJobName"])
+        pages = self.s3.get_paginator("list_object_versions")
+        for page in pages.paginate(Bucket=self.names.uploads_bucket):
+            for version in page.get("Versions", []):
+                self.s3.delete_object(
+                    Bucket=self.names.uploads_bucket,
+                    Key=version["Key"],
+                    VersionId=version["VersionId"],
+                )
 
     def stop(self, name: str) -> bool:
         """Stop a Processing job; False where there is none that runs."""
@@ -108,6 +122,23 @@ class EnforcedStage(LocalStage):
         """Whether a function wrote a log since then."""
         streams = self.logs.describe_log_streams(logGroupName=f"/aws/lambda/{function}")
         return any(s["creationTime"] >= at_s * 1000 for s in streams["logStreams"])
+
+    def reconcile(self) -> None:
+        """Let the schedule of reconcile come, which finds what is a second old."""
+        self.authority.run_schedules()
+
+    def _hurry_reconcile(self) -> None:
+        functions = self.cloud.client("lambda")
+        name = self.names.function("reconcile")
+        variables = functions.get_function_configuration(FunctionName=name)["Environment"][
+            "Variables"
+        ]
+        ages = {f"{what}_after_s": 1 for what in ("received", "dispatched", "uploaded")}
+        hurried = json.loads(variables[RECONCILE_VARIABLE]) | ages
+        variables[RECONCILE_VARIABLE] = json.dumps(hurried)
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables}
+        )
 
     def _settings(self) -> PipelineSettings:
         function = self.cloud.client("lambda").get_function_configuration(
@@ -170,6 +201,7 @@ class _Flow:
         self._known = len(stage.refusals())
         self._expected: dict[str, Expected] = {}
         self._to_stop: str | None = None
+        self._reconcile_at_s = time.monotonic() + RECONCILE_S
         self._settled: set[str] = set()
         self._heard: set[str] = set()
 
@@ -180,6 +212,7 @@ class _Flow:
             queue = getattr(stage.names, f"{name}_queue")
             url = stage.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
             stage.sqs.send_message(QueueUrl=url, MessageBody='{"schema": "none of ours"}')
+        self._expected["lost"] = self._lost(f"{self._prefix}/lost.mp4")
         for name, step in steps.items():
             self._expected[name] = step(f"{self._prefix}/{name}.mp4")
         self._to_stop = stage.names.processing_job(self._expected["retried"].job_id, 1)
@@ -193,6 +226,7 @@ class _Flow:
             "text": self._text,
             "missing": self._missing,
             "replaced": self._replaced,
+            "forgotten": self._forgotten,
         }
 
     def _retried(self, key: str) -> Expected:
@@ -229,6 +263,32 @@ class _Flow:
         stage.source(key, stage.video[:-1] + b"!")  # as long, so that senders' digests are read
         return self._rejected(source, RejectionCode.SOURCE_REPLACED)
 
+    def _lost(self, key: str) -> Expected:
+        """An upload whose event never came; only reconcile can find it."""
+        stage = self._stage
+        events = stage.cloud.client("events")
+        rules = [rule["Name"] for rule in events.list_rules()["Rules"]]
+        for rule in rules:
+            events.disable_rule(Name=rule)
+        source = stage.source(key, stage.video)
+        for rule in rules:
+            events.enable_rule(Name=rule)
+        return Expected(key, stage.job_of(source), JobState.SUCCEEDED)
+
+    def _forgotten(self, key: str) -> Expected:
+        """A job in the ledger whose message was lost."""
+        stage = self._stage
+        source = Source(stage.names.uploads_bucket, key, "0" * 32, 100, "no-such-version")
+        record = new_record(
+            job_id=stage.job_of(source),
+            source=source,
+            model=stage.settings.model(None),
+            selection=stage.settings.selection(None),
+            now=utc_now(),
+        )
+        stage.ledger.create(record)
+        return self._rejected(source, RejectionCode.SOURCE_MISSING)
+
     def _rejected(self, source: Source, code: RejectionCode) -> Expected:
         return Expected(source.key, self._stage.job_of(source), JobState.REJECTED, code=code)
 
@@ -245,6 +305,9 @@ class _Flow:
         """What is not yet as it must be."""
         if self._to_stop and self._stage.stop(self._to_stop):
             self._to_stop = None
+        if time.monotonic() >= self._reconcile_at_s:
+            self._stage.reconcile()
+            self._reconcile_at_s = time.monotonic() + RECONCILE_S
         return list(self._faults())
 
     def _faults(self) -> Iterator[str]:
