@@ -6,8 +6,7 @@ UV_VERSION := 0.13.8
 PYTHON ?= python3
 VIDEO ?=
 ONLY ?=
-JSON ?=
-PLOT ?=
+JSOPLOT ?=
 
 BIN := .venv/bin
 UV := .bootstrap/bin/uv
@@ -16,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Certificates that the machine trusts are trusted, as behind a company's proxy.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: help setup demo test check synth bootstrap deploy bench clean
+.PHONY: help setup demo test check synth bootstrap deploy bench faults clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -49,6 +48,9 @@ deploy: setup stage ## Deploy a stage to the AWS account of your credentials (ST
 bench: .venv/.bench ## Measure against peers (ONLY=case,case JSON=out.json PLOT=out.png)
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json "$(JSON)") \
 		$(if $(PLOT),--plot "$(PLOT)") $(ARGS)
+
+faults: setup ## Break every part at every step, and count the jobs
+	@$(BIN)/python -m tests.e2e.faults
 
 clean: ## Remove all that make and the embedded cloud wrote, after taking the cloud down
 	@if [ -x $(BIN)/framewright ]; then $(BIN)/framewright down; fi
