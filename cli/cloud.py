@@ -26,9 +26,18 @@ Port = Annotated[
 ]
 
 
-def up(port: Port = None, as_json: Json = False) -> None:
+EnforceIam = Annotated[
+    bool,
+    typer.Option(
+        "--enforce-iam",
+        help="TLS everywhere, and every role may do what its policies allow, as on AWS.",
+    ),
+]
+
+
+def up(port: Port = None, enforce_iam: EnforceIam = False, as_json: Json = False) -> None:
     """Start the embedded cloud and deploy the local stage into it."""
-    cloud = embedded_cloud(port)
+    cloud = embedded_cloud(port, enforce_iam=enforce_iam)
     seconds = bring_up(cloud)
     if as_json:
         print_json({"running": True, "up_s": round(seconds, 3), **cloud.environment()})
@@ -47,12 +56,13 @@ def down(as_json: Json = False) -> None:
     typer.echo("The embedded cloud is down." if was_running else "It was not running.")
 
 
-def embedded_cloud(port: int | None = None) -> "EmbeddedCloud":
+def embedded_cloud(port: int | None = None, *, enforce_iam: bool = False) -> "EmbeddedCloud":
     """The embedded cloud of this checkout, to come up on that port unless it is up already."""
     from local.cloud import EmbeddedCloud
     from local.config import CloudConfig, configured_port
 
-    return EmbeddedCloud(CloudConfig(port=port or configured_port(os.environ)))
+    config = CloudConfig(port=port or configured_port(os.environ), enforce_iam=enforce_iam)
+    return EmbeddedCloud(config)
 
 
 def bring_up(cloud: "EmbeddedCloud") -> float:

@@ -68,6 +68,11 @@ class EmbeddedCloud:
         check_disk(self.config.root)
         with self._locked():
             state = read_state(self.config.state_file)
+            if state.is_running and self.config.enforce_iam and state.certificate is None:
+                raise EmbeddedCloudError(
+                    "the cloud that runs does not enforce IAM, and cannot begin to; take it down "
+                    f"first with `{program()} down`"
+                )
             if state.is_running and self._is_current(state):
                 return self._status(state)
             toolchain = prepare_toolchain(REPOSITORY, logs=self.config.logs, progress=progress)
@@ -163,7 +168,7 @@ class EmbeddedCloud:
             return self._remember(replace(state, deployed=""))
         progress("Deploying the stacks")
         deploy.deploy(self.config, toolchain, assembly, state.endpoints)
-        if self.config.enforce_iam:
+        if state.certificate is not None:
             deploy.deploy_roles(self.config, assembly, self.client("cloudformation"))
         return self._remember(replace(state, deployed=assembly.digest))
 
