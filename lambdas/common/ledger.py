@@ -79,7 +79,7 @@ class Ledger(LedgerWriter):
                 ":given_start": start,
                 ":waits": waits,
                 ":reason": reason[:MAX_NOTE_CHARACTERS],
-                ":now": self._now(),
+                ":now": self.now(),
             },
             names=("state", "attempt", "start"),
         )
@@ -217,7 +217,7 @@ class Ledger(LedgerWriter):
             values={
                 ":state": record.state,
                 ":seen": record.updated_at,
-                ":now": self._now(),
+                ":now": self.now(),
                 ":note": note[:MAX_NOTE_CHARACTERS],
             },
             names=("state",),

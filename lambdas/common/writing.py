@@ -16,13 +16,18 @@ MAX_NOTE_CHARACTERS = 1000
 
 
 class LedgerWriter(LedgerReader):
-    """Changes items of the jobs table, each by one conditional write."""
+    """
+    Changes items of the jobs table, each by one conditional write.
+
+    Attributes:
+        now: The time, as the ledger writes it.
+    """
 
     def __init__(
         self, *, client: "DynamoDBClient", table: str, now: Callable[[], str] = utc_now
     ) -> None:
         super().__init__(client=client, table=table)
-        self._now = now
+        self.now = now
 
     def _move(
         self,
@@ -37,7 +42,7 @@ class LedgerWriter(LedgerReader):
         removals: tuple[str, ...] = (),
     ) -> bool:
         """A transition: of state, indexes, time and history in one write."""
-        now = self._now()
+        now = self.now()
         note = note[:MAX_NOTE_CHARACTERS]
         changed = {
             "state": state,

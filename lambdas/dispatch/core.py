@@ -27,7 +27,7 @@ from contracts.outcomes import JobState, Outcome, RejectionCode
 from contracts.pipeline import PipelineSettings
 from contracts.requests import ReprocessRequest
 from lambdas.common.backends import Backend, BackendBusyError
-from lambdas.common.ledger import JobRecord, Ledger, new_record, utc_now
+from lambdas.common.ledger import JobRecord, Ledger, new_record
 from lambdas.common.queues import Queue
 from lambdas.common.source import source_fault
 from lambdas.dispatch.intake import Ignored, Job, Upload, take_in
@@ -115,7 +115,7 @@ class Dispatcher:
             source=job.source,
             model=job.model,
             selection=job.selection,
-            now=utc_now(),
+            now=self.ledger.now(),
             fault=job.fault,
             sequencer=None if job.source.version_id else sequencer,
         )
@@ -176,7 +176,7 @@ class Dispatcher:
         """Why the job is not worth a backend: found when it was taken in, or in S3 now."""
         if record.code in set(RejectionCode):
             return record.code, record.message or ""
-        return source_fault(record.source, now=utc_now(), s3=self.s3)
+        return source_fault(record.source, now=self.ledger.now(), s3=self.s3)
 
     def _refuse(self, record: JobRecord, code: str, sentence: str) -> Step:
         refusal = Completion(

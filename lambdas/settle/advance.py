@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from contracts.keys import result_key
 from contracts.messages import AttemptRequest, Completion
-from contracts.outcomes import Outcome
+from contracts.outcomes import Outcome, RetryCode
 from contracts.pipeline import PipelineSettings
 from contracts.results import AttemptDocument
-from lambdas.common.ledger import JobRecord, Ledger, utc_now
+from lambdas.common.ledger import JobRecord, Ledger
 from lambdas.common.queues import MAX_DELAY_S, Queue
 from lambdas.settle.commit import (
     DamagedAttemptError,
@@ -50,13 +50,16 @@ class Advancer:
             self.ledger.reject(job_id, attempt, code=code, message=sentence)
         elif attempt != record.attempt:
             return  # that attempt was given up on before; the current one decides
-        elif attempt - record.first_attempt + 1 >= self.settings.max_attempts:
+        elif code == RetryCode.MODEL_FAULT or self._is_last(record, attempt):
             self.ledger.fail(job_id, attempt, code=code, message=sentence)
         else:
             # Sent first: a crash after it repeats this message, a crash before it loses nothing.
             delay_s = _delay_s(self.settings.retry_base_s, attempt - record.first_attempt)
             self.uploads.send(AttemptRequest(job_id, attempt + 1), delay_s=delay_s)
             self.ledger.retry(job_id, attempt, code=code, message=sentence)
+
+    def _is_last(self, record: JobRecord, attempt: int) -> bool:
+        return attempt - record.first_attempt + 1 >= self.settings.max_attempts
 
     def restart(self, record: JobRecord, attempt: int, start: int, *, reason: str) -> None:
         """Let the attempt wait its turn once more, which spends none."""
@@ -92,7 +95,7 @@ class Advancer:
             self._put(record, document)
 
     def _put(self, record: JobRecord, document: AttemptDocument) -> None:
-        result = commit(document, s3=self.s3, bucket=self.bucket, now=utc_now())
+        result = commit(document, s3=self.s3, bucket=self.bucket, now=self.ledger.now())
         self._succeed(record, result.attempt)
 
     def _succeed_by_result(self, record: JobRecord) -> bool:

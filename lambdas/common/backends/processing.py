@@ -224,6 +224,8 @@ def _fault(job: "DescribeProcessingJobResponseTypeDef") -> tuple[RetryCode, str]
     if status == "Failed":
         if "memory" in said.lower() or "exit code: 137" in said:
             return RetryCode.OUT_OF_MEMORY, said
+        if f"exit code: {ExitCode.MODEL_FAULT:d}" in said:
+            return RetryCode.MODEL_FAULT, said
         crashed = f"exit code: {ExitCode.CRASHED:d}" in said
         return RetryCode.CRASHED if crashed else RetryCode.JOB_FAILED, said or "No reason."
     return None
