@@ -12,8 +12,9 @@ class VideoLimits:
         max_pixels: Of one picture; the default is a little above 8K (7680×4320).
         max_duration_s: Of the whole video; the default is a day.
         max_streams: Of one file: pictures, sound, captions and data together.
-        max_header_bytes: Of all that is read before the first picture: indexes, tags, covers. A
-            day of MP4 has 100 MB of it.
+        max_header_bytes: Of all that is read before the first picture. A day of MP4 has 100 MB of
+            index.
+        max_metadata_bytes: Of that, what is no index: tags, covers, fonts.
         max_samples: That an index may claim, of all streams; reading one costs some 40 bytes of
             memory. A day at 60 frames a second has 9 million with its sound.
         max_frames: That a selection may choose.
@@ -27,6 +28,7 @@ class VideoLimits:
     max_duration_s: float = 86_400.0
     max_streams: int = 64
     max_header_bytes: int = 128 << 20
+    max_metadata_bytes: int = 16 << 20
     max_samples: int = 16_000_000
     max_frames: int = 1_000_000
     max_decode_s: float = 10_800.0

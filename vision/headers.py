@@ -18,14 +18,23 @@ from vision.limits import Limits
 
 _FIRST_BOXES = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"uuid"}
 _PASSED_OVER = {b"mdat", b"free", b"skip", b"wide"}
+_METADATA_BOXES = {b"udta", b"meta", b"uuid"}
 _INNER_BOXES = {b"trak", b"mdia", b"minf", b"stbl", b"edts", b"traf"}
 _MAX_PARTS = 1_000_000
 """Boxes or elements of one file; a day in fragments of half a second has 350,000."""
+_PARAMETERS = "of parameters for decoders"
+_MAX_PARAMETER_BYTES = 4 << 20
+"""Of what decoders are told at first: some hundred bytes, which FFmpeg copies several times."""
 _COUNT_AT = {b"stsz": 8, b"stz2": 8, b"elst": 4, b"trun": 4, b"stts": 4}
 """Where a box says how many entries it has, after its header."""
 
 _EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT, _CLUSTER, _TRACKS, _VOID = 0x18538067, 0x1F43B675, 0x1654AE6B, 0xEC
+_TAGS = 0x1254C367
+_METADATA_ELEMENTS = {_TAGS, 0x1941A469, 0x1043A770}
+"""The others are attachments and chapters."""
+_MAX_TAG_BYTES = 64 << 10
+"""FFmpeg 8's time for Matroska's tags grows with the cube of their number: 2 s for 1,600 tags."""
 _TRACK_ENTRY = 0xAE
 
 
@@ -48,6 +57,14 @@ class _Track:
         return 0 if is_sound and is_plain else self.samples * self.edits
 
 
+@dataclass(slots=True)
+class _Contents:
+    """What a `moov` or a `moof` claims."""
+
+    tracks: list[_Track] = field(default_factory=list)
+    metadata_bytes: int = 0
+
+
 def check_claims(path: Path, limits: Limits) -> None:
     """
     Check what a file claims of itself, as far as it is an MP4, a MOV or a Matroska.
@@ -66,7 +83,7 @@ def check_claims(path: Path, limits: Limits) -> None:
 
 
 def _check_boxes(file: BinaryIO, size_bytes: int, limits: Limits) -> None:
-    header_bytes = samples = 0
+    header_bytes = metadata_bytes = samples = 0
     for kind, start, end in _boxes(file, 0, size_bytes):
         if kind in _PASSED_OVER:
             continue
@@ -75,13 +92,19 @@ def _check_boxes(file: BinaryIO, size_bytes: int, limits: Limits) -> None:
         else:
             header_bytes += end - start
             limits.check_header(header_bytes)
-        if kind in (b"moov", b"moof"):
-            samples += sum(track.entries for track in _tracks(file, start, end, limits))
+        if kind in _METADATA_BOXES:
+            metadata_bytes += end - start
+        elif kind in (b"moov", b"moof"):
+            contents = _contents(file, start, end, limits)
+            metadata_bytes += contents.metadata_bytes
+            samples += sum(track.entries for track in contents.tracks)
             limits.check_samples(samples)
+        limits.check_metadata(metadata_bytes)
 
 
-def _tracks(file: BinaryIO, start: int, end: int, limits: Limits) -> list[_Track]:
-    tracks: list[_Track] = []
+def _contents(file: BinaryIO, start: int, end: int, limits: Limits) -> _Contents:
+    contents = _Contents()
+    tracks = contents.tracks
     for kind, box_start, box_end in _inner_boxes(file, start, end):
         if kind == b"cmov":
             raise RejectedVideoError(
@@ -89,13 +112,17 @@ def _tracks(file: BinaryIO, start: int, end: int, limits: Limits) -> list[_Track
                 "The file's index is compressed (a cmov box), which is not read here. Copy the "
                 "pictures into a new file.",
             )
-        if kind in (b"trak", b"traf"):
+        if kind in _METADATA_BOXES:
+            contents.metadata_bytes += box_end - box_start
+        elif kind == b"stsd":
+            _check_part(_PARAMETERS, box_end - box_start, _MAX_PARAMETER_BYTES)
+        elif kind in (b"trak", b"traf"):
             tracks.append(_Track())
             limits.check_streams(len(tracks))
         elif tracks and (kind in _COUNT_AT or kind == b"hdlr"):
             file.seek(box_start)
             _note(tracks[-1], kind, file.read(min(16, box_end - box_start)))
-    return tracks
+    return contents
 
 
 def _inner_boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -151,7 +178,7 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, i
 
 
 def _check_elements(file: BinaryIO, size_bytes: int, limits: Limits) -> None:
-    header_bytes = 0
+    header_bytes = metadata_bytes = tag_bytes = 0
     for kind, start, end in _elements(file, 0, size_bytes):
         if kind != _SEGMENT:
             header_bytes += end - start
@@ -162,9 +189,18 @@ def _check_elements(file: BinaryIO, size_bytes: int, limits: Limits) -> None:
                 continue
             header_bytes += part_end - part_start
             limits.check_header(header_bytes)
+            if part in _METADATA_ELEMENTS:
+                metadata_bytes += part_end - part_start
+                limits.check_metadata(metadata_bytes)
+            if part == _TAGS:
+                tag_bytes += part_end - part_start
+                _check_part("of tags", tag_bytes, _MAX_TAG_BYTES)
             if part == _TRACKS:
+                _check_part(_PARAMETERS, part_end - part_start, _MAX_PARAMETER_BYTES)
                 inner = _elements(file, part_start, part_end)
-                limits.check_streams(sum(child == _TRACK_ENTRY for child, _, _ in inner))
+                entries = (child for child, _, _ in inner if child == _TRACK_ENTRY)
+                for count, _ in enumerate(entries, 1):
+                    limits.check_streams(count)
 
 
 def _elements(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, int]]:
@@ -187,6 +223,15 @@ def _elements(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, 
         yield int.from_bytes(header[:id_bytes]), position + skip, stop
         position = stop
     raise _too_many_parts("elements")
+
+
+def _check_part(what: str, size_bytes: int, most: int) -> None:
+    if size_bytes > most:
+        raise RejectedVideoError(
+            RejectionCode.TOO_LARGE,
+            f"The file holds {size_bytes:,} bytes {what}; at most {most:,} are read. Copy the "
+            "pictures into a new file, without metadata.",
+        )
 
 
 def _width(data: bytes, most: int) -> int:

@@ -59,7 +59,15 @@ class Limits(VideoLimits):
         if size_bytes > self.max_header_bytes:
             raise _too_large(
                 f"The file's header is {size_bytes:,} bytes long; at most "
-                f"{self.max_header_bytes:,} are read. Copy the pictures into a new file, without "
+                f"{self.max_header_bytes:,} are read. Cut the video into parts."
+            )
+
+    def check_metadata(self, size_bytes: int) -> None:
+        """Check the size of tags, covers and the like."""
+        if size_bytes > self.max_metadata_bytes:
+            raise _too_large(
+                f"The file holds {size_bytes:,} bytes of metadata; at most "
+                f"{self.max_metadata_bytes:,} are read. Copy the pictures into a new file, without "
                 "metadata."
             )
 

@@ -25,6 +25,8 @@ class Arguments:
         video_formats: Endings of files to process when no requests file names them, lower case.
         image_size: `(width, height)` of the canvas for models that take pictures as they are.
         selection: Of the frames, when no requests file says which.
+        decode_workers: Decoders at work at once; one for each core unless given.
+        model_threads: Of a bundle's engine; one for each core unless given.
         model: `builtin:<name>` or `bundle:<digest>`, when no requests file names one.
     """
 
@@ -34,6 +36,8 @@ class Arguments:
     api_server_address: str | None
     model: str | None
     limits: VideoLimits = field(default_factory=VideoLimits)
+    decode_workers: int | None = None
+    model_threads: int | None = None
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
@@ -54,6 +58,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         api_server_address=options.api_server_address,
         model=options.model,
         limits=_limits(options),
+        decode_workers=options.decode_workers,
+        model_threads=options.model_threads,
     )
 
 
@@ -90,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
         "--model",
         help="builtin:<name> or bundle:<SHA-256>, where no requests file names one (default: the "
         "bundle among the inputs, or else builtin:people)",
+    )
+    parser.add_argument(
+        "--decode-workers", type=_count, help="decoders at work at once (default: the cores)"
+    )
+    parser.add_argument(
+        "--model-threads", type=_count, help="of a bundle's engine (default: the cores)"
     )
     group = parser.add_argument_group("limits", "Beyond these a video is refused.")
     for limit in fields(VideoLimits):

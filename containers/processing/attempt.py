@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from containers.processing.logs import log
 from containers.processing.pulse import Pulse
 from containers.processing.work import Task, check_source
 from contracts.messages import InferenceRequest, Model
-from contracts.outcomes import RejectionCode
+from contracts.outcomes import RejectionCode, RetryCode
 from contracts.results import AttemptDocument, Engine
 from vision.cores import available_cores
 from vision.faults import DecodeMemoryError, RejectedVideoError
@@ -20,6 +21,7 @@ from vision.frames import FrameBatch
 from vision.limits import Limits
 from vision.models.base import ModelInput, Prediction, VisionModel
 from vision.models.base import Task as ModelTask
+from vision.models.bundle import BundleError
 from vision.models.load import load_model
 from vision.pipeline import process_video, sized_input, write_rejection
 from vision.reader import VideoReader
@@ -117,7 +119,7 @@ class Attempts:
             task.request().selection,
             ModelInput(self.arguments.image_size),
             self._limits,
-            Parallelism(available_cores()),
+            self._parallelism,
         )
         reader.check = self.pulse.beat
         try:
@@ -129,6 +131,10 @@ class Attempts:
     @property
     def _limits(self) -> Limits:
         return Limits.of(self.arguments.limits)
+
+    @property
+    def _parallelism(self) -> Parallelism:
+        return Parallelism(self.arguments.decode_workers or available_cores())
 
     def _attempt(self, task: Task, request: InferenceRequest) -> AttemptDocument:
         folder = self.tree.attempt_folder(request.output.prefix)
@@ -149,6 +155,7 @@ class Attempts:
                 folder=folder,
                 image_size=self.arguments.image_size,
                 limits=self._limits,
+                parallelism=self._parallelism,
                 alive=self.pulse.beat,
             )
         except DecodeMemoryError as error:
@@ -163,12 +170,15 @@ class Attempts:
     def _model(self, identity: Model) -> _WatchedModel:
         if identity not in self._models:
             with self.pulse.engine():
-                model = (self.load or load_model)(identity, bundle=self.tree.bundle)
+                load = self.load or partial(load_model, threads=self.arguments.model_threads)
+                model = load(identity, bundle=self.tree.bundle)
             self._models[identity] = _WatchedModel(model, self.pulse)
         return self._models[identity]
 
 
 def _described(error: Exception) -> str:
+    if isinstance(error, BundleError):
+        return f"{RetryCode.MODEL_FAULT}: {error}"
     if isinstance(error, MemoryError):
         return f"out of memory ({error})" if str(error) else "out of memory"
     return f"{type(error).__name__}: {error}"

@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from containers.processing.arguments import Arguments, UsageError
@@ -13,23 +14,30 @@ from containers.processing.pulse import Pulse
 from containers.processing.supervise import Supervisor
 from containers.processing.work import Task, found_tasks, requested_tasks
 from containers.processing.worker import Answer, Death
+from contracts.messages import InferenceRequest, Model
 from contracts.models import bundle_model, resolve_model
 from contracts.outcomes import ExitCode, RejectionCode, RetryCode
 from vision.faults import RejectedVideoError
 
 if TYPE_CHECKING:
     from containers.processing.attempt import Attempts, LoadModel
-    from contracts.messages import Model
 
 _DEFAULT_MODEL = "builtin:people"
 
 
-def run(arguments: Arguments, tree: MlTree, *, load: "LoadModel | None" = None) -> ExitCode:
+def run(
+    arguments: Arguments,
+    tree: MlTree,
+    *,
+    load: "LoadModel | None" = None,
+    supervisor: type[Supervisor] = Supervisor,
+) -> ExitCode:
     """
-    Process what this instance was given.
+    Process what this instance was given; from a process with no other threads, as it forks.
 
     Args:
         load: Loads a model by its identity; `vision.models.load.load_model` unless given.
+        supervisor: What has the videos read; by a process apart unless given.
 
     Raises:
         UsageError: The arguments or the requests make no sense, for any video.
@@ -40,28 +48,36 @@ def run(arguments: Arguments, tree: MlTree, *, load: "LoadModel | None" = None) 
     if arguments.api_server_address:
         log(logging.INFO, "api server address is not used yet")
     faults = []
-    answers = _Instance(arguments, tree, tasks, load).answers()
+    is_models_fault = True
+    answers = _Instance(arguments, tree, tasks, load, supervisor).answers()
     for task, fault in zip(tasks, answers, strict=True):
         if fault is not None:
+            is_models_fault = is_models_fault and fault.startswith(RetryCode.MODEL_FAULT)
             faults.append(f"{task.name[:120]}: {fault[:200]}")
     log(logging.INFO, "instance ended", answered=len(tasks) - len(faults), failed=len(faults))
     if not faults:
         return ExitCode.SUCCEEDED
     count = f"{len(faults)} of {len(tasks)} videos could not be processed"
-    tree.write_message(f"{count}; another attempt may do it. " + "; ".join(faults))
-    return ExitCode.RETRYABLE
+    hope = "another attempt would do no better" if is_models_fault else "another attempt may do it"
+    tree.write_message(f"{count}; {hope}. " + "; ".join(faults))
+    return ExitCode.MODEL_FAULT if is_models_fault else ExitCode.RETRYABLE
 
 
 class _Instance:
     def __init__(
-        self, arguments: Arguments, tree: MlTree, tasks: list[Task], load: "LoadModel | None"
+        self,
+        arguments: Arguments,
+        tree: MlTree,
+        tasks: list[Task],
+        load: "LoadModel | None",
+        supervisor: type[Supervisor],
     ) -> None:
         self._arguments = arguments
         self._tree = tree
         self._tasks = tasks
         self._load = load
         self._memory_bytes = memory_limit(arguments.limits)
-        self._supervisor = Supervisor(
+        self._supervisor = supervisor(
             self._work, self._bury, self._memory_bytes, arguments.limits.max_stall_s
         )
 
@@ -90,9 +106,8 @@ class _Instance:
         rejection = _stall(death) or (self._crash(task) if death.is_crash else None)
         if rejection is None:
             return _described(death)
-        from vision.pipeline import write_rejection
-
-        write_rejection(request=request, rejection=rejection, folder=folder)
+        if self._supervisor.alone(lambda _: _reject(request, rejection, folder)):
+            return rejection.message
         log(logging.INFO, "attempt ended", key=task.name, code=rejection.code)
         return None
 
@@ -105,6 +120,12 @@ class _Instance:
             "The decoder crashes on this video, which is damaged or made to do so. Encode it anew, "
             "such as to H.264.",
         )
+
+
+def _reject(request: InferenceRequest, rejection: RejectedVideoError, folder: Path) -> None:
+    from vision.pipeline import write_rejection
+
+    write_rejection(request=request, rejection=rejection, folder=folder)
 
 
 def _stall(death: Death) -> RejectedVideoError | None:
@@ -128,7 +149,7 @@ def _described(death: Death) -> str:
     return f"{RetryCode.CRASHED}: the process ended early; its log says why"
 
 
-def _named_model(arguments: Arguments, tree: MlTree) -> "Model":
+def _named_model(arguments: Arguments, tree: MlTree) -> Model:
     if arguments.model is None and tree.bundle is not None:
         from vision.models.bundle import bundle_digest
 

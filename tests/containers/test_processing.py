@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,10 @@ import pytest
 from containers.processing.__main__ import main
 from containers.processing.arguments import UsageError, parse_arguments
 from containers.processing.layout import MlTree
+from containers.processing.pulse import Pulse
 from containers.processing.run import run
+from containers.processing.supervise import Supervisor
+from containers.processing.worker import Answer
 from contracts.messages import InferenceRequest, Model
 from contracts.models import resolve_model
 from contracts.outcomes import ExitCode, Outcome, RejectionCode
@@ -32,13 +36,20 @@ def load_number(identity: Model, /, *, bundle: Path | None = None) -> VisionMode
     return NumberModel()
 
 
+class InThisProcess(Supervisor):
+    """Tests bring models and threads, which a forked process would not have."""
+
+    def answers(self, count: int) -> Iterator[Answer]:
+        yield from self.work(0, Pulse())
+
+
 def run_here(tree: Tree, *argv: str, model: VisionModel | None = None) -> ExitCode:
     """Run in this process, with a model that reads the frames' numbers."""
 
     def load(identity: Model, /, *, bundle: Path | None = None) -> VisionModel:
         return model or load_number(identity)
 
-    return run(parse_arguments(argv), MlTree(tree.root), load=load)
+    return run(parse_arguments(argv), MlTree(tree.root), load=load, supervisor=InThisProcess)
 
 
 def video_request(tree: Tree, name: str, spec: VideoSpec | None = None) -> InferenceRequest:
