@@ -113,8 +113,8 @@ class Settings:
             )
         if self.limits.max_decode_s >= self.processing.max_runtime_s:
             raise ValueError(
-                f"max_decode_s must be below max_runtime_s, {self.processing.max_runtime_s}, to act "
-                f"before it, got {self.limits.max_decode_s:g}"
+                f"max_decode_s must be below max_runtime_s, {self.processing.max_runtime_s}, "
+                f"to act before it, got {self.limits.max_decode_s:g}"
             )
 
 

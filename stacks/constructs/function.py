@@ -144,7 +144,7 @@ class Schedule(Construct):
             self, "Role", role_name=role_name, assumed_by=_scheduler(cdk.Stack.of(self))
         )
         allow(role, ["lambda:InvokeFunction"], target.function.function_arn)
-        allow(role, USE_OF_KEY, key.key_arn)
+        allow(role, ["kms:Decrypt", "kms:GenerateDataKey"], key.key_arn)  # of its dead letters
         for sender in (role, target.role):
             allow(sender, ["sqs:SendMessage"], dead_letters.queue_arn)
         asynchronous = lambda_.CfnEventInvokeConfig(

@@ -21,7 +21,7 @@ from aws_cdk import aws_sqs as sqs
 
 from stacks.checks import add_checks, findings
 from stacks.constructs.grants import allow
-from stacks.rules import RULES, Template
+from stacks.rules import RULES, Rule, Template
 from tests.stacks.synthesis import STAGES, assembly
 
 TRUST: dict[str, Any] = {
@@ -187,25 +187,27 @@ BAD: dict[str, tuple[str, Bad]] = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_a_rule_catches(case: str) -> None:
-    expected, make = BAD[case]
+@pytest.fixture(scope="module")
+def broken() -> dict[str, dict[str, Any]]:
+    """The template of each bad construct."""
     app = cdk.App()
-    stack = cdk.Stack(app, "Stack")
-    make(stack)
-    found = findings(app.synth().get_stack_by_name("Stack").template)
-    caught = [finding for finding in found if finding.rule == expected]
+    stacks = {case: cdk.Stack(app, f"Stack{number}") for number, case in enumerate(BAD)}
+    for case, (_, make) in BAD.items():
+        make(stacks[case])
+    made = app.synth()
+    return {case: made.get_stack_by_name(s.stack_name).template for case, s in stacks.items()}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_rule_catches(case: str, broken: dict[str, dict[str, Any]]) -> None:
+    caught = [finding for finding in findings(broken[case]) if finding.rule == BAD[case][0]]
     assert caught
     assert all(finding.fault.endswith(".") and finding.remedy for finding in caught)
 
 
-def test_every_rule_catches_something() -> None:
-    app = cdk.App()
-    for number, (_, make) in enumerate(BAD.values()):
-        make(cdk.Stack(app, f"Stack{number}"))
-    read = [Template(stack.template["Resources"]) for stack in app.synth().stacks]
-    for rule_ in RULES:
-        assert any(list(rule_(template)) for template in read), rule_.__name__
+@pytest.mark.parametrize("rule_", RULES, ids=lambda found: str(found.__name__))
+def test_every_rule_catches_something(rule_: Rule, broken: dict[str, dict[str, Any]]) -> None:
+    assert any(list(rule_(Template(made["Resources"]))) for made in broken.values())
 
 
 def test_synthesis_fails_and_names_the_construct_and_the_remedy(tmp_path: Path) -> None:
