@@ -22,7 +22,7 @@ def is_bundle_path(model: str) -> bool:
     return model.lower().endswith(BUNDLE_SUFFIXES)
 
 
-def load_bundle_file(path: Path) -> "VisionModel":
+def load_bundle_file(path: Path, *, threads: int | None = None) -> "VisionModel":
     """
     The model in a model.tar.gz.
 
@@ -33,7 +33,7 @@ def load_bundle_file(path: Path) -> "VisionModel":
     from vision.models.load import load_bundle
 
     try:
-        return load_bundle(path)
+        return load_bundle(path, threads=threads)
     except BundleError as error:
         raise UserError(
             f"{path} is no model bundle that can be used: {error}.",

@@ -41,6 +41,18 @@ Model = Annotated[
     ),
 ]
 Select = Annotated[str, typer.Option("--select", metavar="FRAMES", help=SELECT_HELP)]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--decode-workers", min=1, help="Decoders at work at once; one for each core unless given."
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--model-threads", min=1, help="Of a bundle's engine; one for each core unless given."
+    ),
+]
 Render = Annotated[
     bool, typer.Option("--render", help="Also write an annotated picture and video.")
 ]
@@ -53,6 +65,8 @@ def run(
     select: Select = "every_seconds=1",
     shard: Part = None,
     render: Render = False,
+    decode_workers: Workers = None,
+    model_threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Process a video here, without any cloud; the files are those of a job's attempt."""
@@ -62,13 +76,13 @@ def run(
     if fault := storable_fault(video.name):
         what = f"{str(video)!r} cannot name its results: {fault}."
         raise UserError(what, remedy="Rename the file.", code=Exit.USAGE)
-    loaded = _load(model)
+    loaded = _load(model, model_threads)
     request = _request(video, loaded, select)
     folder = job_folder(to, video.name, request.job_id) / attempt_folder(1)
     part = _part(shard)
     if part is not None:
         folder = folder.with_name(f"{folder.name}-shard-{part.index}-of-{part.count}")
-    document = _process(video, request, loaded, folder, part)
+    document = _process(video, request, loaded, folder, part, decode_workers)
     succeeded = document.outcome is Outcome.SUCCEEDED
     pictures = (
         _render(video, document.selection, folder) if render and succeeded and part is None else []
@@ -114,13 +128,13 @@ def check_video(video: Path) -> None:
         raise UserError(f"There is no file {video}.", remedy="Check the path.", code=Exit.USAGE)
 
 
-def _load(model: str) -> "VisionModel":
+def _load(model: str, threads: int | None) -> "VisionModel":
     from cli.bundles import is_bundle_path, load_bundle_file
     from contracts.models import is_bundle, resolve_model
     from vision.models.load import load_model
 
     if is_bundle_path(model):
-        return load_bundle_file(Path(model))
+        return load_bundle_file(Path(model), threads=threads)
     try:
         identity = resolve_model(model)
     except ValueError as error:
@@ -162,19 +176,32 @@ def _process(
     model: "VisionModel",
     folder: Path,
     shard: "Shard | None",
+    decode_workers: int | None,
 ) -> "AttemptDocument":
     from cli.progress import video_bar
+    from vision.models.bundle import BundleError
     from vision.pipeline import process_video
+    from vision.workers import Parallelism
+
+    parallelism = Parallelism(decode_workers) if decode_workers else None
 
     with video_bar(messages(), video.name) as progress:
-        return process_video(
-            path=video,
-            request=request,
-            model=model,
-            folder=folder,
-            progress=progress,
-            shard=shard,
-        )
+        try:
+            return process_video(
+                path=video,
+                request=request,
+                model=model,
+                folder=folder,
+                progress=progress,
+                shard=shard,
+                parallelism=parallelism,
+            )
+        except BundleError as error:
+            raise UserError(
+                f"The model cannot be used: {error}.",
+                remedy=f"Try it with `{program()} model check`.",
+                code=Exit.USAGE,
+            ) from None
 
 
 def _show(document: "AttemptDocument", folder: Path, pictures: list[Path]) -> None:

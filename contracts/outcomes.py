@@ -44,6 +44,7 @@ class ExitCode(IntEnum):
     REJECTED = 65
     CRASHED = 70
     RETRYABLE = 75
+    MODEL_FAULT = 78
 
     @property
     def outcome(self) -> Outcome:
@@ -82,7 +83,7 @@ class RejectionCode(StrEnum):
 
 
 class RetryCode(StrEnum):
-    """Why an attempt may be made again."""
+    """Why an attempt may be made again; for `MODEL_FAULT` only a person has it made."""
 
     ATTEMPT_INCOMPLETE = "attempt_incomplete"
     """The attempt's files are missing or differ from what attempt.json says of them."""
@@ -93,6 +94,8 @@ class RetryCode(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     TIME_LIMIT = "time_limit"
     CRASHED = "crashed"
+    MODEL_FAULT = "model_fault"
+    """The model cannot be loaded, or answers what cannot be read: the next attempt would too."""
 
 
 class WarningCode(StrEnum):

@@ -26,6 +26,7 @@ from tests.vision.bad_videos import BAD_VIDEOS
 from tests.vision.videos import VideoSpec, make_video
 from vision.frames import FrameBatch
 from vision.models.base import ModelInput, Prediction, VisionModel
+from vision.models.bundle import BundleError
 from vision.results import read_detections
 
 PEOPLE = resolve_model("builtin:people")
@@ -153,6 +154,17 @@ def test_what_befalls_one_video_does_not_reach_the_others(tree: Tree, error: Exc
     assert "b.mp4" in tree.message
     # What turns a failed job into "out of memory" is this word in its message.
     assert ("memory" in tree.message) == isinstance(error, MemoryError)
+
+
+def test_a_models_fault_alone_has_a_code_of_its_own(tree: Tree) -> None:
+    class Failing(NumberModel):
+        def predict(self, batch: FrameBatch) -> list[Prediction]:
+            raise BundleError("output 'boxes' has shape [3]")
+
+    tree.ask(video_request(tree, "clip.mp4"))
+    assert run_here(tree, model=Failing()) is ExitCode.MODEL_FAULT
+    assert "another attempt would do no better" in tree.message
+    assert "output 'boxes' has shape [3]" in tree.message
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,11 @@ def test_a_crash_while_asking_for_a_retry_loses_no_attempt(
     assert stage.waiting(NAMES.uploads_queue) == 1 + after
 
 
+def test_a_models_fault_ends_the_job_at_the_first_attempt(stage: Stage) -> None:
+    job = stage.settle(stage.ended(stage.started(), "Failed", FailureReason="exit code: 78"))
+    assert (job.state, job.attempt, job.code) == (JobState.FAILED, 1, RetryCode.MODEL_FAULT)
+
+
 @pytest.mark.parametrize(
     ("status", "more", "code"),
     [
