@@ -82,7 +82,7 @@ class Tree:
         folders = [path.parent for path in self.results.rglob("attempt.json")]
         return sorted(map(read_attempt, folders), key=lambda attempt: attempt.source.key)
 
-    def run(self, *arguments: str) -> Ended:
+    def run(self, *arguments: str, timeout_s: float = 120) -> Ended:
         """Run the entry point in a process of its own."""
         ended = subprocess.run(
             [sys.executable, "-m", "containers.processing", *arguments],
@@ -90,7 +90,7 @@ class Tree:
             cwd=self.root,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout_s,
             check=False,
         )
         lines = tuple(json.loads(line) for line in ended.stdout.splitlines())
