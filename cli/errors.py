@@ -19,12 +19,13 @@ class Exit(IntEnum):
     DAMAGED = 74
     """A file did not arrive as it was written: EX_IOERR."""
     UNFINISHED = ExitCode.RETRYABLE
+    MODEL_FAULT = ExitCode.MODEL_FAULT
 
 
 EXIT_CODES = """\
 Exit codes: 0 done · 64 wrong arguments · 65 a video was rejected · 69 the stage, its credentials \
 or what was named is not there · 70 a fault of this program · 74 a file arrived damaged · 75 a job \
-failed or has not ended."""
+failed or has not ended · 78 the model cannot be used."""
 
 
 class UserError(Exception):

@@ -200,7 +200,7 @@ def _process(
             raise UserError(
                 f"The model cannot be used: {error}.",
                 remedy=f"Try it with `{program()} model check`.",
-                code=Exit.USAGE,
+                code=Exit.MODEL_FAULT,
             ) from None
 
 

@@ -40,6 +40,7 @@ def test_help_names_every_command_and_the_exit_codes(commands: Commands) -> None
     assert done.exit_code == 0
     for name in (
         "demo", "run", "up", "down", "submit", "status", "watch", "results", "doctor", "model",
+        "redrive", "reprocess", "cancel", "pause", "resume",
     ):  # fmt: skip
         assert name in done.output
     for code in Exit:
@@ -111,14 +112,26 @@ def test_sentences_keep_names_as_they_are_written(text: str, said: str) -> None:
 
 
 def test_exit_codes_mean_the_same_as_the_containers() -> None:
-    shared = {Exit.OK, Exit.USAGE, Exit.REJECTED, Exit.CRASHED, Exit.UNFINISHED}
+    own = {Exit.UNAVAILABLE, Exit.DAMAGED}
+    shared = set(Exit) - own
 
     assert {int(code) for code in ExitCode} == {int(code) for code in shared}
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("status",), ("watch",), ("results", "x"), ("submit", "a.mp4"), ("model", "push", "m.tar.gz")],
+    [
+        ("status",),
+        ("watch",),
+        ("results", "x"),
+        ("submit", "a.mp4"),
+        ("model", "push", "m.tar.gz"),
+        ("redrive",),
+        ("reprocess", "x/"),
+        ("cancel", "x"),
+        ("pause",),
+        ("resume",),
+    ],
 )
 def test_a_local_stage_that_is_down_is_to_be_brought_up(
     commands: Commands, checkout: Path, arguments: tuple[str, ...]
