@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -29,6 +30,7 @@ from tests.vision.videos import (
     read_number,
     remux,
 )
+from vision.bitstreams.bits import length_prefixed
 from vision.frames import Pixels
 from vision.models.base import ModelInput, ResizeMode
 
@@ -173,14 +175,37 @@ HARD_STREAMS = {
 @pytest.mark.parametrize("name", HARD_STREAMS)
 def test_any_single_frame_is_found_by_a_plan_alone(name: str, tmp_path: Path) -> None:
     path = make_video(tmp_path / "video.mkv", HARD_STREAMS[name], drawn=noise(40))
+    assert_any_single_frame_is_found_by_a_plan_alone(path, 40)
+
+
+def assert_any_single_frame_is_found_by_a_plan_alone(path: Path, count: int) -> None:
     frames = read(path, plans=False).frames
-    assert len(frames) == 40
+    assert len(frames) == count
     for index, expected in enumerate(frames):
         reading = read(path, f"indices={index}", workers=1)
         assert reading.reader.fallback is None
         (found,) = reading.frames
         assert found.record == expected.record
         assert np.array_equal(found.pixels, expected.pixels), index
+
+
+def test_a_picture_that_only_higher_sub_layers_refer_to_is_fed(tmp_path: Path) -> None:
+    """
+    Sub-layer non-reference means: not for its own sub-layer (H.265 §3.160). x265 never marks such
+    pictures so, though it may: those of the middle one of three are referred to by the highest.
+    """
+    path = make_video(tmp_path / "video.mkv", HARD_STREAMS["hevc_layers"], drawn=noise(40))
+    content, marked = bytearray(path.read_bytes()), 0
+    with av.open(str(path)) as container:
+        for packet in container.demux(video=0):
+            data = bytes(packet)
+            for nal in length_prefixed(data, 4):
+                if nal[:2] == b"\x06\x02":  # TSA_R of sub-layer 1, which becomes TSA_N
+                    content[content.index(data) + data.index(nal)] = 0x04
+                    marked += 1
+    assert marked >= 8
+    path.write_bytes(content)
+    assert_any_single_frame_is_found_by_a_plan_alone(path, 40)
 
 
 def noise(count: int) -> list[Pixels]:
