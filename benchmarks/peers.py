@@ -24,6 +24,7 @@ Reader = Callable[[Path, Sequence[int], Size], Iterator[Pixels]]
 
 USUAL = "cv2 read"
 """The field's usual way: read every frame, keep the wanted."""
+ALL_TO_RGB = "pyav all to rgb"
 DECODE_ONLY = "ffmpeg to null"
 """Decodes everything and gives nothing: a yardstick, not an entrant."""
 
@@ -131,7 +132,7 @@ def ffmpeg_null(path: Path, wanted: Sequence[int], size: Size) -> Iterator[Pixel
 SAMPLERS: dict[str, Reader] = {
     USUAL: cv2_read,
     "cv2 grab": cv2_grab,
-    "pyav all to rgb": pyav_all,
+    ALL_TO_RGB: pyav_all,
     "pyav": pyav_sequential,
     "pyav frame threads": pyav_frame_threads,
     "decord": decord_batches,
