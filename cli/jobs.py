@@ -140,11 +140,12 @@ def _search(ledger: Ledger, uploads: Sequence[Submitted], records: list[JobRecor
     """Find jobs by their object's version: the stage may have chosen another pipeline."""
     jobs = recent_jobs(ledger)
     for index, upload in enumerate(uploads):
-        matches = (job for job in jobs if _is_same_version(job.source, upload.source))
+        matches = (job for job in jobs if is_same_version(job.source, upload.source))
         records[index] = records[index] or next(matches, None)
 
 
-def _is_same_version(one: Source, other: Source) -> bool:
+def is_same_version(one: Source, other: Source) -> bool:
+    """Whether both are one version of one object, as far as they say."""
     if (one.bucket, one.key) != (other.bucket, other.key):
         return False
     if one.version_id and other.version_id:

@@ -11,7 +11,20 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import cloud, demo, doctor, models, results, run, status, submit
+from cli import (
+    cancel,
+    cloud,
+    demo,
+    doctor,
+    models,
+    pause,
+    redrive,
+    reprocess,
+    results,
+    run,
+    status,
+    submit,
+)
 from cli.errors import EXIT_CODES, Exit, UserError, explain
 from cli.options import Command, Group
 
@@ -59,6 +72,11 @@ app.command("submit", cls=Command)(submit.submit)
 app.command("status", cls=Command)(status.status)
 app.command("watch", cls=Command)(status.watch)
 app.command("results", cls=Command)(results.results)
+app.command("redrive", cls=Command)(redrive.redrive)
+app.command("reprocess", cls=Command)(reprocess.reprocess)
+app.command("cancel", cls=Command)(cancel.cancel)
+app.command("pause", cls=Command)(pause.pause)
+app.command("resume", cls=Command)(pause.resume)
 app.command("doctor", cls=Command)(doctor.doctor)
 app.add_typer(models.app, name="model")
 

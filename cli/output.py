@@ -118,13 +118,13 @@ def shown_size(size_bytes: float) -> str:
 def shown_age(at: str) -> str:
     """How long ago a time of the ledger was, such as `3 min`."""
     age = datetime.now(UTC) - datetime.fromisoformat(at)
-    return shown_span(round(max(0.0, age.total_seconds())))
+    return shown_span(max(0.0, age.total_seconds()))
 
 
 def shown_span(seconds: float) -> str:
     """A span of time in the unit people read, such as `2.5 s` or `3 h`."""
     if seconds < 120:
-        return f"{seconds} s" if isinstance(seconds, int) else f"{seconds:.1f} s"
+        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
     for limit, divisor, unit in ((7200, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
             return f"{seconds / divisor:.0f} {unit}"

@@ -13,9 +13,11 @@ from contracts.documents import from_dict
 from contracts.env import Names, check_stage
 from contracts.pipeline import PipelineSettings
 from lambdas.common.ledger import Ledger
+from lambdas.common.queues import Queue
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
 LOCAL = "local"
 CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "config"
@@ -44,6 +46,20 @@ class Stage:
         return client
 
     @functools.cached_property
+    def sqs(self) -> "SQSClient":
+        """A client for the stage's queues."""
+        client: SQSClient = self._client("sqs")
+        return client
+
+    def client(self, service: str) -> Any:
+        """A client of another AWS service."""
+        return self._client(service)
+
+    def queue(self, name: str) -> Queue:
+        """One of the stage's queues, to send to."""
+        return Queue(sqs=self.sqs, name=name, account=self.names.account)
+
+    @functools.cached_property
     def ledger(self) -> Ledger:
         """The stage's jobs."""
         return Ledger(client=self._client("dynamodb"), table=self.names.jobs_table)
@@ -52,6 +68,11 @@ class Stage:
     def is_local(self) -> bool:
         """Whether the embedded cloud runs it: polling is free and answers are quick."""
         return self.names.stage == LOCAL
+
+    @property
+    def option(self) -> str:
+        """What a command takes after it to mean this stage; nothing for the local one."""
+        return "" if self.is_local else f" --stage {self.names.stage}"
 
     @property
     def poll_interval_s(self) -> float:

@@ -1,8 +1,8 @@
-"""Jobs as tables and stories."""
+"""Jobs and stages as tables."""
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,20 +10,26 @@ from rich.text import Text
 
 from cli.jobs import RECENT_PER_PARTITION
 from cli.output import (
+    counted,
     program,
-    seconds_between,
     shown_age,
-    shown_clock,
     shown_id,
-    shown_size,
     shown_state,
 )
 from contracts.outcomes import JobState
 from lambdas.common.ledger import JobRecord
 
+if TYPE_CHECKING:
+    from cli.overview import Depth, Overview
 
-def jobs_table(jobs: Sequence[JobRecord], *, limit: int) -> RenderableType:
+
+def watched_jobs(jobs: Sequence[JobRecord], *, limit: int) -> RenderableType:
     """The latest jobs, one a line, and how many there are of each state."""
+    return Group(jobs_table(jobs, limit=limit), _counts(jobs))
+
+
+def jobs_table(jobs: Sequence[JobRecord], *, limit: int) -> Table:
+    """The latest jobs, one a line."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("State", "Job", "Video", "Model", "Try", "Changed", "Why"):
         table.add_column(column, no_wrap=column in ("State", "Job", "Try", "Changed"))
@@ -37,50 +43,46 @@ def jobs_table(jobs: Sequence[JobRecord], *, limit: int) -> RenderableType:
             shown_age(job.updated_at),
             job.code or "",
         )
-    return Group(table, _counts(jobs))
+    return table
 
 
-def job_story(job: JobRecord, *, results_bucket: str) -> RenderableType:
-    """Everything the ledger knows of a job."""
+def overview_table(overview: "Overview", *, option: str) -> RenderableType:
+    """
+    How a stage stands, below the latest jobs.
+
+    Args:
+        option: What the commands that are advised take to mean the stage.
+    """
     facts = Table(box=None, show_header=False, pad_edge=False)
     facts.add_column(style="dim")
     facts.add_column(overflow="fold")
-    rows: dict[str, RenderableType] = {
-        "Job": job.job_id,
-        "State": shown_state(job.state),
-        "Video": f"{job.source.uri} ({shown_size(job.source.size_bytes)})",
-        "Version": job.source.version_id or f"unversioned, ETag {job.source.etag}",
-        "Model": job.model.name,
-        "Frames": str(job.selection),
-        "Attempt": str(job.attempt),
-    }
-    if job.route:
-        rows["Route"] = f"{job.route}: {job.reason}"
-        rows["Backend job"] = job.backend_ref or ""
-    if job.code:
-        rows["Why"] = f"{job.code}: {job.message}"
-    if job.result_key:
-        rows["Results"] = f"s3://{results_bucket}/{job.result_key}"
-        rows["Download"] = f"{program()} results {shown_id(job.job_id)} --to DIR"
-    for name, value in rows.items():
-        facts.add_row(name, value)
-    return Group(facts, Text(), _history(job))
+    counts = [
+        Text.assemble(f"{count}{'' if is_all else '+'} ", shown_state(state))
+        for state, (count, is_all) in overview.counts.items()
+    ]
+    facts.add_row("Jobs", Text(" · ").join(counts))
+    if job := overview.oldest_open:
+        what = f"{shown_id(job.job_id)} {job.source.key}, {job.state}"
+        why = f": {job.waiting or job.checked}" if job.waiting or job.checked else ""
+        facts.add_row("Oldest open", f"{what}, unchanged for {shown_age(job.updated_at)}{why}")
+    for name, depth in overview.depths.items():
+        facts.add_row(name, _shown_depth(name, depth, option))
+    if overview.running is None:
+        facts.add_row("Parts", "(these credentials may not look)")
+    elif resting := [part for part, runs in overview.running.items() if not runs]:
+        remedy = f" Go on with: {program()} resume{option}"
+        facts.add_row("Paused", Text(f"{', '.join(resting)}.{remedy}", style="yellow"))
+    return facts
 
 
-def _history(job: JobRecord) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("Time", "After", "State", "Try", ""):
-        table.add_column(column, overflow="fold", justify="right" if column == "After" else "left")
-    steps = [(job.history[0], job.history[0]), *pairwise(job.history)]
-    for before, step in steps:
-        table.add_row(
-            shown_clock(step.at),
-            "" if step is before else f"{seconds_between(before.at, step.at):.1f} s",
-            shown_state(step.state),
-            str(step.attempt),
-            step.note or "",
-        )
-    return table
+def _shown_depth(name: str, depth: "Depth | None", option: str) -> Text:
+    if depth is None:
+        return Text("(these credentials may not look)")
+    if name.endswith("-dlq"):
+        count = counted(depth.waiting + depth.in_work, "dead letter")
+        remedy = f". Look with: {program()} redrive --dry-run{option}"
+        return Text(count + remedy, style="red") if depth.waiting + depth.in_work else Text(count)
+    return Text(f"{depth.waiting} waiting, {depth.in_work} in work, {depth.delayed} delayed")
 
 
 def _counts(jobs: Sequence[JobRecord]) -> Text:

@@ -79,3 +79,38 @@ def succeeded_job(stage: Stage, video: Path, scratch: Path) -> JobRecord:
     record = stage.ledger.get(request.job_id)
     assert record is not None
     return record
+
+
+def failed_job(stage: Stage, key: str = "street.mp4", version: str = "v1") -> JobRecord:
+    """A job whose attempts are exhausted."""
+    job = received_job(stage, key, version)
+    assert stage.ledger.fail(job.job_id, 1, code="job_failed", message="No such bucket.")
+    return known_job(stage, job)
+
+
+def known_job(stage: Stage, job: JobRecord) -> JobRecord:
+    """The job as the ledger has it now."""
+    record = stage.ledger.get(job.job_id)
+    assert record is not None
+    return record
+
+
+def put(stage: Stage, queue: str, body: str, **attributes: str) -> str:
+    """A message in a queue; its id."""
+    url = stage.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    return stage.sqs.send_message(
+        QueueUrl=url,
+        MessageBody=body,
+        MessageAttributes={
+            name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+        },
+    )["MessageId"]
+
+
+def bodies(stage: Stage, queue: str) -> list[str]:
+    """What can be received from a queue right now."""
+    url = stage.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    found: list[str] = []
+    while answer := stage.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        found += (message["Body"] for message in answer)
+    return found

@@ -1,5 +1,6 @@
 """A deployed stage behind real boto3 clients: moto keeps it in memory."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -9,8 +10,9 @@ import pytest
 from moto import mock_aws
 
 from cli.stage import Stage, read_pipeline_settings
-from contracts.env import BY_STATE_INDEX, Names
+from contracts.env import Names
 from tests.cli.commands import Commands
+from tests.lambdas.stage import create_table
 
 REGION: Literal["eu-central-1"] = "eu-central-1"
 
@@ -45,7 +47,10 @@ def stage(account: str) -> Stage:
     s3.put_bucket_versioning(
         Bucket=names.uploads_bucket, VersioningConfiguration={"Status": "Enabled"}
     )
-    _create_jobs_table(names.jobs_table)
+    create_table(boto3.client("dynamodb", region_name=REGION))
+    _feed(names, "dispatch", names.uploads_queue)
+    _feed(names, "settle", names.completions_queue)
+    _schedule(names)
     return Stage(
         names=names,
         client=lambda service: boto3.client(service, region_name=REGION),  # type: ignore[call-overload]
@@ -59,21 +64,42 @@ def commands() -> Commands:
     return Commands()
 
 
-def _create_jobs_table(name: str) -> None:
-    strings = ("job_id", "state_shard", "updated_at")
-    boto3.client("dynamodb", region_name=REGION).create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": it, "AttributeType": "S"} for it in strings],
-        KeySchema=[{"AttributeName": "job_id", "KeyType": "HASH"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": BY_STATE_INDEX,
-                "KeySchema": [
-                    {"AttributeName": "state_shard", "KeyType": "HASH"},
-                    {"AttributeName": "updated_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
+def _feed(names: Names, role: str, queue: str) -> None:
+    """A queue with its dead letters, and the function that it feeds."""
+    sqs, functions = boto3.client("sqs", region_name=REGION), boto3.client("lambda", REGION)
+    sqs.create_queue(QueueName=names.dead_letter_queue(queue))
+    sqs.create_queue(QueueName=queue)
+    trust = {"Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
+    role_arn = boto3.client("iam", REGION).create_role(
+        RoleName=names.role(role),
+        AssumeRolePolicyDocument=json.dumps({"Statement": [{"Effect": "Allow", **trust}]}),
+    )["Role"]["Arn"]
+    functions.create_function(
+        FunctionName=names.function(role),
+        Runtime="python3.13",
+        Role=role_arn,
+        Handler="handler.handler",
+        Code={"ZipFile": b"nothing runs"},
+    )
+    # A queue of its own: moto would run the function for each message, in Docker.
+    sqs.create_queue(QueueName=f"{queue}-apart")
+    functions.create_event_source_mapping(
+        EventSourceArn=names.arn("sqs", f"{queue}-apart"), FunctionName=names.function(role)
+    )
+    boto3.client("logs", REGION).create_log_group(
+        logGroupName=f"/aws/lambda/{names.function(role)}"
+    )
+
+
+def _schedule(names: Names) -> None:
+    boto3.client("sqs", REGION).create_queue(QueueName=names.reconcile_dead_letters)
+    boto3.client("scheduler", REGION).create_schedule(
+        Name=names.function("reconcile"),
+        ScheduleExpression="rate(5 minutes)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": names.arn("lambda", f"function:{names.function('reconcile')}"),
+            "RoleArn": names.role_arn("reconcile-schedule"),
+            "RetryPolicy": {"MaximumRetryAttempts": 0},
+        },
     )

@@ -1,9 +1,15 @@
 import json
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cli.stage import Stage
-from tests.cli.commands import Commands, received_job
+from lambdas.common.ledger import Ledger
+from tests.cli.commands import Commands, put, received_job
 
 
 def test_without_jobs_the_next_step_is_told(stage: Stage, commands: Commands) -> None:
@@ -169,3 +175,95 @@ def test_watching_for_scripts_prints_a_line_for_each_change(
 
     told = [json.loads(line) for line in done.output.splitlines()]
     assert {it["job_id"] for it in told} == {job.job_id for job in jobs}
+
+
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock shows the time of New York in winter."""
+    monkeypatch.setenv("TZ", "EST5")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_times_say_which_clock_they_are_of(
+    stage: Stage, commands: Commands, new_york: None
+) -> None:
+    ledger = Ledger(
+        client=stage.client("dynamodb"),
+        table=stage.names.jobs_table,
+        now=lambda: "2026-01-02T03:04:05.678Z",
+    )
+    job = received_job(stage)
+    ledger.reject(job.job_id, 1, code="truncated", message="Cut.")
+
+    here, utc = (commands("status", job.job_id, "--stage", "dev", *it) for it in ((), ("--utc",)))
+
+    assert "Time (UTC-05:00)" in here.output
+    assert "2026-01-01 22:04:05.678" in here.output
+    assert "Time (UTC)" in utc.output
+    assert "2026-01-02 03:04:05.678" in utc.output
+
+
+def test_a_story_tells_what_it_waits_for_and_what_it_leaves_out(
+    stage: Stage, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lambdas.common.writing.MAX_HISTORY", 4)
+    job = received_job(stage)
+    for attempt in range(1, 5):
+        stage.ledger.retry(job.job_id, attempt, code="job_failed", message=f"Fault {attempt}.")
+    stage.ledger.wait(job.job_id, 5, start=1, waits=3, reason="processing is busy: quota.")
+
+    lines = commands("status", job.job_id, "--stage", "dev").output.splitlines()
+
+    assert any("put off 3 times: processing is busy: quota." in line for line in lines)
+    assert any("1 step left out" in line for line in lines)
+    assert not any("Fault 1." in line for line in lines)
+    assert any("Fault 4." in line for line in lines)
+
+
+def test_a_stage_is_looked_over(stage: Stage, commands: Commands) -> None:
+    oldest, *_ = [received_job(stage, f"{number}.mp4") for number in range(3)]
+    names = stage.names
+    put(stage, names.uploads_queue, "{}")
+    put(stage, names.dead_letter_queue(names.completions_queue), "{}")
+
+    shown, told = (commands("status", "--stage", "dev", *it) for it in ((), ("--json",)))
+
+    assert f"{oldest.job_id[:12]} 0.mp4, RECEIVED, unchanged for" in shown.output
+    assert "1 dead letter. Look with: framewright redrive --dry-run --stage dev" in shown.output
+    assert told.json["counts"] == {"RECEIVED": 3}
+    assert told.json["oldest_open"] == oldest.job_id
+    waiting = {name: depth["waiting"] for name, depth in told.json["queues"].items()}
+    assert waiting[names.uploads_queue] == 1
+    assert waiting[names.dead_letter_queue(names.completions_queue)] == 1
+    assert sum(waiting.values()) == 2
+
+
+def test_jobs_beyond_the_bound_are_not_said_to_be_all(
+    stage: Stage, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.overview.MAX_COUNTED", 1)
+    for number in range(20):
+        received_job(stage, f"{number}.mp4")
+
+    assert re.search(r"\b[1-8]\+ RECEIVED", commands("status", "--stage", "dev").output)
+
+
+def test_whoever_may_only_read_jobs_is_shown_those(
+    stage: Stage, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received_job(stage)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetQueueUrl")
+
+    monkeypatch.setattr("cli.overview._depth", refuse)
+    monkeypatch.setattr("cli.switches.Switches.read", refuse)
+
+    done = commands("status", "--stage", "dev")
+
+    assert done.exit_code == 0
+    assert "street.mp4" in done.output
+    assert "these credentials may not look" in done.output
