@@ -9,10 +9,13 @@ from vision.bitstreams.base import CodedPicture, UncertainStreamError
 from vision.bitstreams.bits import BitReader
 
 _VP9_SYNC = 0x498342
+_SRGB = 7
 _VP8_SYNC = b"\x9d\x01\x2a"
 _I_VOP, _B_VOP = 0, 2
 _VOP_START, _VOL_STARTS = 0xB6, range(0x20, 0x30)
 _EXTENDED_PAR = 15
+_MARKER = 0xFF
+_FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 class Vp8Parser:
@@ -43,6 +46,7 @@ class Vp9Parser:
 
     def __init__(self, _extradata: bytes | None) -> None:
         self._count = 0
+        self._form: tuple[int, ...] | None = None
 
     def head(self) -> bytes:
         """Nothing: key frames stand alone."""
@@ -50,12 +54,62 @@ class Vp9Parser:
 
     def parse(self, data: bytes) -> CodedPicture:
         """As `PictureParser.parse`."""
-        frames = [_read_vp9(frame) for frame in _vp9_frames(data)]
+        frames = [self._read(frame) for frame in _vp9_frames(data)]
         shown = [is_key for is_key, is_shown in frames if is_shown]
         if len(shown) != 1:
             raise UncertainStreamError("a packet shows other than one frame")
         self._count += 1
         return CodedPicture(self._count, frames[0][0], True, shown[0])
+
+    def _read(self, data: bytes) -> tuple[bool, bool]:
+        """Whether a frame is a key frame, and whether it is shown (§6.2)."""
+        bits = BitReader(data[:24])
+        if bits.bits(2) != 2:
+            raise UncertainStreamError("a frame's header is damaged")
+        profile = bits.bits(1) + 2 * bits.bits(1)
+        if profile == 3:
+            bits.flag()
+        if bits.flag():
+            raise UncertainStreamError("a frame is shown again")
+        is_key, is_shown, is_resilient = not bits.flag(), bits.flag(), bits.flag()
+        if is_key:
+            self._check_form(profile, *_read_vp9_colours(bits, profile), bits.bits(32))
+        elif (size := _inter_size(bits, profile, is_shown, is_resilient)) is not None:
+            self._check_form(*(self._form or (0,))[:-1], size)
+        return is_key, is_shown
+
+    def _check_form(self, *form: int) -> None:
+        if self._form not in (None, form):
+            raise UncertainStreamError("its pictures change their form")
+        self._form = form
+
+
+def _read_vp9_colours(bits: BitReader, profile: int) -> tuple[int, ...]:
+    """The sync code and the colours behind it (§6.2.2)."""
+    if bits.bits(24) != _VP9_SYNC:
+        raise UncertainStreamError("a frame's header is damaged")
+    depth, space = bits.bits(1) if profile >= 2 else 0, bits.bits(3)
+    if space == _SRGB:
+        return depth, space, bits.bits(1) if profile % 2 else 0
+    return depth, space, bits.bits(4 if profile % 2 else 1)
+
+
+def _inter_size(bits: BitReader, profile: int, is_shown: bool, is_resilient: bool) -> int | None:
+    """The size of a frame that is no key frame; None where it is that of a reference (§6.2)."""
+    is_intra = not is_shown and bits.flag()
+    if not is_resilient:
+        bits.bits(2)
+    if is_intra:
+        if profile:
+            _read_vp9_colours(bits, profile)
+        elif bits.bits(24) != _VP9_SYNC:
+            raise UncertainStreamError("a frame's header is damaged")
+        bits.bits(8)
+        return bits.bits(32)
+    bits.bits(8 + 3 * 4)
+    if any(bits.flag() for _ in range(3)):
+        return None
+    return bits.bits(32)
 
 
 def _vp9_frames(data: bytes) -> list[bytes]:
@@ -76,22 +130,6 @@ def _vp9_frames(data: bytes) -> list[bytes]:
     return frames
 
 
-def _read_vp9(data: bytes) -> tuple[bool, bool]:
-    """Whether a frame is a key frame, and whether it is shown (§6.2)."""
-    bits = BitReader(data[:8])
-    if bits.bits(2) != 2:
-        raise UncertainStreamError("a frame's header is damaged")
-    if bits.bits(2) == 3:
-        bits.flag()
-    if bits.flag():
-        raise UncertainStreamError("a frame is shown again")
-    is_key, is_shown = not bits.flag(), bits.flag()
-    bits.flag()
-    if is_key and bits.bits(24) != _VP9_SYNC:
-        raise UncertainStreamError("a frame's header is damaged")
-    return is_key, is_shown
-
-
 class MjpegParser:
     """Reads Motion JPEG: every picture stands alone."""
 
@@ -99,6 +137,7 @@ class MjpegParser:
 
     def __init__(self, _extradata: bytes | None) -> None:
         self._count = 0
+        self._form: bytes | None = None
 
     def head(self) -> bytes:
         """Nothing."""
@@ -108,8 +147,23 @@ class MjpegParser:
         """As `PictureParser.parse`."""
         if data[:3] != b"\xff\xd8\xff" or data.rstrip(b"\x00")[-2:] != b"\xff\xd9":
             raise UncertainStreamError("a picture is damaged")
+        form = _jpeg_form(data)
+        if self._form not in (None, form):
+            raise UncertainStreamError("its pictures change their form")
+        self._form = form
         self._count += 1
         return CodedPicture(self._count, True, False, True)
+
+
+def _jpeg_form(data: bytes) -> bytes:
+    """The frame header (T.81 §B.2.2): process, precision, size, components and their sampling."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == _MARKER:
+        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
+        if marker in _FRAME_HEADERS:
+            return data[at + 1 : at + 2 + size]
+        at += 2 + size
+    raise UncertainStreamError("a picture is damaged")
 
 
 class Mpeg4Parser:
