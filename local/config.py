@@ -51,6 +51,7 @@ class CloudConfig:
         stacks: Deployed on the way up; those that hold images are left out, they need Docker.
         enforce_iam: Everything over TLS, and nobody may do what no policy allows; of the stacks
             that are not deployed, the roles are.
+        durable: MiniStack keeps its state on disk, so that it can be started again after a death.
     """
 
     root: Path = field(default_factory=lambda: REPOSITORY / ".framewright")
@@ -63,6 +64,7 @@ class CloudConfig:
     keep_work_folders: bool = False
     stacks: tuple[str, ...] = (f"framewright-{STAGE}-storage", f"framewright-{STAGE}-orchestration")
     enforce_iam: bool = False
+    durable: bool = False
 
     def __post_init__(self) -> None:
         # Children run in other folders.

@@ -60,17 +60,24 @@ def check_port(port: int, *, option: str) -> None:
 
 
 def start_ministack(
-    config: CloudConfig, *, python: Path, endpoints: Endpoints, certificate: Certificate | None
+    config: CloudConfig,
+    *,
+    python: Path,
+    endpoints: Endpoints,
+    certificate: Certificate | None,
+    keep_state: bool = False,
 ) -> ProcessRecord:
     """
-    Start MiniStack; it answers at `HEALTH_PATH` when it is up.
+    Start MiniStack; it answers at `HEALTH_PATH` when it is up. With a certificate it enforces IAM.
 
-    Its state is in memory: every start is an empty account. With a certificate it enforces IAM.
+    Args:
+        keep_state: Go on with what a durable MiniStack had saved, instead of an empty account.
     """
     folder = config.ministack_root
-    shutil.rmtree(folder, ignore_errors=True)
+    if not keep_state:
+        shutil.rmtree(folder, ignore_errors=True)
     for name in ("tmp", "state", "home"):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
     config.ministack_log.unlink(missing_ok=True)
     config.refusals.unlink(missing_ok=True)
     return start_detached(
@@ -79,6 +86,7 @@ def start_ministack(
         environment={
             **ministack_environment(folder, endpoints),
             **enforcing_environment(certificate, config.refusals),
+            **({"PERSIST_STATE": "1", "S3_PERSIST": "1"} if config.durable else {}),
         },
         cwd=folder,
         log=config.ministack_log,

@@ -30,8 +30,10 @@ SERVICES = {"sagemaker.amazonaws.com": "aws.sagemaker"}
 
 LOOPBACK_NAMES = (b"127.0.0.1", b"localhost")
 
+sys.path.append(str(Path(__file__).parent.parent))
+if app.PERSIST_STATE:
+    from local import ministack_durability
 if app.AUTH:
-    sys.path.append(str(Path(__file__).parent.parent))
     from local import ministack_conditions, ministack_iam, ministack_services
 
 _application = app.app
@@ -96,5 +98,7 @@ if __name__ == "__main__":
     if app.AUTH:
         ministack_iam.install()
         ministack_conditions.install()
+    if app.PERSIST_STATE:
+        ministack_durability.install()
     app.app = application
     app.main()
