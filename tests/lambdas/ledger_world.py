@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from contracts.documents import from_json, to_json
@@ -28,18 +29,23 @@ REST_ROUNDS = 60
 
 CrashAt = tuple[int, bool]
 """At which call to die, and whether it takes effect."""
+Meanwhile = tuple[int, Callable[[], None]]
+"""Before which call something else happens, and what."""
 
 
-class Dying(Fault):
-    """Dies at a call by its number."""
+class Disturbance(Fault):
+    """Dies at a call by its number, or lets something else happen before one."""
 
-    def __init__(self, crash: CrashAt | None) -> None:
+    def __init__(self, crash: CrashAt | None, meanwhile: Meanwhile | None) -> None:
         super().__init__()
         self._crash = crash
+        self._meanwhile = meanwhile
         self._calls = -1
 
     def before(self, execution: Execution, clock: Clock) -> None:
         self._calls += 1
+        if self._meanwhile is not None and self._meanwhile[0] == self._calls:
+            self._meanwhile[1]()
         self._strike(after=False)
 
     def after(self, execution: Execution, clock: Clock) -> None:
@@ -105,14 +111,24 @@ class LedgerWorld:
         put = self.s3.put_object(Bucket=NAMES.uploads_bucket, Key=key, Body=body)
         self.uploaded.add((key, put["VersionId"]))
 
-    def deliver(self, number: int, *, keep: bool = False, crash: CrashAt | None = None) -> None:
+    def deliver(
+        self,
+        number: int,
+        *,
+        keep: bool = False,
+        crash: CrashAt | None = None,
+        meanwhile: Meanwhile | None = None,
+    ) -> None:
         """Let a function handle a message, which is gone afterwards if the function says so."""
+        if not self.messages:
+            return
         queue, body = message = self.messages[number % len(self.messages)]
         handled = False
         with contextlib.suppress(Exception, KilledError):  # as Lambda: the message comes again
-            FUNCTIONS[ROLES[queue]].handle(self._clients(ROLES[queue], crash), body)
+            clients = self._clients(ROLES[queue], crash, meanwhile)
+            FUNCTIONS[ROLES[queue]].handle(clients, body)
             handled = True
-        if handled and not keep:
+        if handled and not keep and message in self.messages:
             self.messages.remove(message)
 
     def lose(self, number: int) -> None:
@@ -201,9 +217,11 @@ class LedgerWorld:
             != [{"Key": name, "Value": value}]
         ]
 
-    def _clients(self, role: str, crash: CrashAt | None) -> Clients:
+    def _clients(
+        self, role: str, crash: CrashAt | None, meanwhile: Meanwhile | None = None
+    ) -> Clients:
         execution = Execution(role, deadline_s=float("inf"))
-        seam = Seam(self.clock, Dying(crash))
+        seam = Seam(self.clock, Disturbance(crash, meanwhile))
         return Clients(
             s3=seam.client("s3", self.s3, execution),
             sqs=seam.client("sqs", self._bag, execution),

@@ -54,6 +54,15 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world.deliver(number, keep=again, crash=crash)
 
     @precondition(lambda self: self.world.messages)
+    @rule(number=numbers, other=numbers, call=st.integers(0, 10), again=st.booleans())
+    def deliver_one_in_the_middle_of_another(
+        self, number: int, other: int, call: int, again: bool
+    ) -> None:
+        self.world.deliver(
+            number, keep=again, meanwhile=(call, lambda: self.world.deliver(other, keep=again))
+        )
+
+    @precondition(lambda self: self.world.messages)
     @rule(number=numbers)
     def lose(self, number: int) -> None:
         self.world.lose(number)
