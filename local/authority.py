@@ -10,7 +10,7 @@ from typing import Any
 
 from local.config import ACCOUNT, LOOPBACK, REGION, Endpoints
 
-_PATIENCE_S = 10.0
+_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,20 @@ Where MiniStack decides otherwise than IAM does; runs inside MiniStack when it e
   https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 * A bucket's policy may speak of the key that a request names.
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+* Its CloudFormation forgets the keys of topics and of global tables.
 * S3 tells only those who may list a bucket that an object is missing; others hear 403.
   https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ministack import app  # type: ignore[import-not-found]
 from ministack.core import iam_actions  # type: ignore[import-not-found]
 from ministack.core import iam_evaluator as iam
 from ministack.core.responses import get_region  # type: ignore[import-not-found]
+from ministack.services import dynamodb, sns  # type: ignore[import-not-found]
+from ministack.services.cloudformation import provisioners  # type: ignore[import-not-found]
 
 from local.ministack_iam import iam_roles
 
@@ -33,6 +37,32 @@ def install() -> None:
     iam._resolve_condition_key = resolve_condition_key
     iam_actions.s3_service_context = s3_context
     app.SERVICE_HANDLERS["s3"] = serve_s3
+    for kind, note in (("SNS::Topic", note_topic_key), ("DynamoDB::GlobalTable", note_table_key)):
+        handlers = provisioners._RESOURCE_HANDLERS[f"AWS::{kind}"]
+        handlers["create"] = _noting(handlers["create"], note)
+
+
+def _noting(create: Callable[..., Any], note: Callable[[Any, str], None]) -> Callable[..., Any]:
+    def created(logical_id: str, properties: Any, stack: str) -> Any:
+        made = create(logical_id, properties, stack)
+        note(properties, made[0])
+        return made
+
+    return created
+
+
+def note_topic_key(properties: Any, arn: str) -> None:
+    """Give a new topic the key that its template names."""
+    if key := properties.get("KmsMasterKeyId"):
+        sns._topics[arn]["attributes"]["KmsMasterKeyId"] = key
+
+
+def note_table_key(properties: Any, name: str) -> None:
+    """Give a new global table the key that its template names for the replica here."""
+    for replica in properties.get("Replicas", []):
+        if key := replica.get("SSESpecification", {}).get("KMSMasterKeyId"):
+            encryption = {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key}
+            dynamodb._tables[name]["SSEDescription"] = encryption
 
 
 def resolve_condition_key(key: str, context: Any) -> Any:

@@ -151,12 +151,17 @@ def concurrency(esm: Any, func: Any, config: Any, queue: Any = None) -> int:
     made_s, verdict = _verdicts.get(esm["UUID"], (0.0, False))
     if time.monotonic() - made_s > _VERDICT_S:
         principal = session_arn(config["Role"], function)
-        source = {"aws:sourcearn": config["FunctionArn"], "aws:sourceaccount": get_account_id()}
-        verdict = service_assumes("lambda.amazonaws.com", config["Role"], source) and role_uses(
+        verdict = _runs(config) and role_uses(
             config["Role"], [(action, arn) for action in _POLL], principal
         )
         _verdicts[esm["UUID"]] = time.monotonic(), verdict
     return _concurrency(esm, func, config, queue) if verdict else 0
+
+
+def _runs(config: Any) -> bool:
+    """Whether Lambda may take the role of a function."""
+    source = {"aws:sourcearn": config["FunctionArn"], "aws:sourceaccount": get_account_id()}
+    return service_assumes("lambda.amazonaws.com", config["Role"], source)
 
 
 def emit_logs(func: Any, *arguments: Any, **options: Any) -> None:
@@ -188,6 +193,8 @@ def invoke_target(target: Any, event: Any, rule: Any, view: Any = None) -> Any:
         )
     else:
         may = _service_may("events.amazonaws.com", action, arn, rule["Arn"])
+    if may and action == "lambda:InvokeFunction":
+        may = _runs(lambda_svc._get_func_record_for_ref(arn)[1])
     return _invoke_target(target, event, rule, view) if may else None
 
 

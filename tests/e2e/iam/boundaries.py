@@ -1,6 +1,7 @@
 """What each principal must be refused, as calls that it may try."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -28,6 +29,8 @@ class Boundary:
     Args:
         action: What is refused, as IAM names it.
         call: The service and the client's method.
+        plain_http: As one whose connection is not encrypted.
+        widened: As if the principal's own policy allowed all of S3.
     """
 
     def __init__(
@@ -39,12 +42,14 @@ class Boundary:
         arguments: Mapping[str, Any],
         *,
         plain_http: bool = False,
+        widened: bool = False,
     ) -> None:
         self.name = f"{who}: {what}"
         self._who = who
         self._action = action
         self._service, _, self._method = call.partition(".")
         self._plain_http = plain_http
+        self._widened = widened
         self._arguments = arguments
 
     def __str__(self) -> str:
@@ -56,7 +61,8 @@ class Boundary:
         known = len(stage.refusals())
         client = principals.client(self._who, self._service, plain_http=self._plain_http)
         try:
-            getattr(client, self._method)(**self._arguments)
+            with principals.widened(self._who) if self._widened else nullcontext():
+                getattr(client, self._method)(**self._arguments)
         except ClientError:
             refused = {line["action"] for line in stage.refusals()[known:]}
             return self._action in refused
@@ -161,6 +167,15 @@ def _of_buckets(names: Names) -> Iterator[Boundary]:
             plain_http=True,
         )
     for bucket in data:
+        for who in _PARTS:
+            yield Boundary(
+                who,
+                f"delete in {bucket} with a policy that allows it",
+                "s3:DeleteObject",
+                "s3.delete_object",
+                {"Bucket": bucket, "Key": "mine"},
+                widened=True,
+            )
         for what, options in {"a foreign key": kms, "a key that only its sender has": own}.items():
             yield Boundary(
                 ADMINISTRATOR,

@@ -7,7 +7,7 @@ import pytest
 
 from local.cloud import EmbeddedCloud
 from local.config import CloudConfig
-from tests.e2e.iam.flow import EnforcedStage
+from tests.e2e.iam.flow import INSTANCE_QUOTA, EnforcedStage
 
 
 @pytest.fixture(scope="package")
@@ -24,6 +24,12 @@ def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnforcedStage
 
 def enforced_cloud(root: Path) -> EmbeddedCloud:
     """A cloud of its own on free ports; not up yet."""
-    return EmbeddedCloud(
-        CloudConfig(root=root, port=0, sagemaker_port=0, stop_grace_s=2.0, enforce_iam=True)
+    config = CloudConfig(
+        root=root,
+        port=0,
+        sagemaker_port=0,
+        instance_quota=INSTANCE_QUOTA,
+        stop_grace_s=2.0,
+        enforce_iam=True,
     )
+    return EmbeddedCloud(config)

@@ -30,6 +30,9 @@ from vision.models.bundle import bundle_digest
 
 POLL_S = 0.1
 RECONCILE_S = 2.0
+INSTANCE_QUOTA = 12
+"""More than the jobs of one flow, and few enough to be taken all at once."""
+BUSY_PATIENCE_S = 15.0
 _OUTCOMES = "iam-outcomes"
 
 
@@ -63,6 +66,7 @@ class EnforcedStage(LocalStage):
         self.ear = self._subscribe()
         self.authority = Authority(read_state(cloud.config.state_file).endpoints)
         self._hurry_reconcile()
+        self.idle_role = self._idle_role()
 
     def refusals(self) -> list[dict[str, str]]:
         """Everything that was refused to anyone since the cloud came up."""
@@ -127,6 +131,16 @@ class EnforcedStage(LocalStage):
         """Let the schedule of reconcile come, which finds what is a second old."""
         self.authority.run_schedules()
 
+    def restart_functions(self) -> None:
+        """Let the functions start anew: what they have looked up is forgotten."""
+        functions = self.cloud.client("lambda")
+        for name in self.functions:
+            found = functions.get_function_configuration(FunctionName=name)
+            variables = found["Environment"]["Variables"] | {"STARTED": str(time.time())}
+            functions.update_function_configuration(
+                FunctionName=name, Environment={"Variables": variables}
+            )
+
     def _hurry_reconcile(self) -> None:
         functions = self.cloud.client("lambda")
         name = self.names.function("reconcile")
@@ -145,6 +159,20 @@ class EnforcedStage(LocalStage):
             FunctionName=self.names.function("dispatch")
         )
         return from_json(PipelineSettings, function["Environment"]["Variables"][SETTINGS_VARIABLE])
+
+    def _idle_role(self) -> str:
+        """A role of another's jobs, which need no permissions."""
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        made = self.cloud.client("iam").create_role(
+            RoleName=f"idle-{time.time_ns()}",
+            AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}),
+        )
+        arn: str = made["Role"]["Arn"]
+        return arn
 
     def _push_bundle(self, folder: Path) -> str:
         path = a_bundle(folder, constant_graph(plain_outputs([], [], [])), a_spec())
@@ -212,6 +240,7 @@ class _Flow:
             queue = getattr(stage.names, f"{name}_queue")
             url = stage.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
             stage.sqs.send_message(QueueUrl=url, MessageBody='{"schema": "none of ours"}')
+        self._expected["busy"] = self._busy(f"{self._prefix}/busy.mp4")
         self._expected["lost"] = self._lost(f"{self._prefix}/lost.mp4")
         for name, step in steps.items():
             self._expected[name] = step(f"{self._prefix}/{name}.mp4")
@@ -227,6 +256,7 @@ class _Flow:
             "missing": self._missing,
             "replaced": self._replaced,
             "forgotten": self._forgotten,
+            "unknown-bundle": self._unknown_bundle,
         }
 
     def _retried(self, key: str) -> Expected:
@@ -241,6 +271,37 @@ class _Flow:
         model = self._stage.bundle
         source = self._stage.source(key, self._stage.video, **{METADATA_MODEL: model})
         return Expected(key, self._stage.job_of(source, model), JobState.SUCCEEDED)
+
+    def _unknown_bundle(self, key: str) -> Expected:
+        model = f"bundle:{'0' * 64}"
+        source = self._stage.source(key, self._stage.video, **{METADATA_MODEL: model})
+        job = self._stage.job_of(source, model)
+        return Expected(key, job, JobState.REJECTED, code=RejectionCode.BAD_REQUEST)
+
+    def _busy(self, key: str) -> Expected:
+        """Comes while the account's instances are all taken, and waits its turn."""
+        stage, filler = self._stage, f"filler-{time.time_ns()}"
+        stage.sagemaker.create_processing_job(
+            ProcessingJobName=filler,
+            RoleArn=stage.idle_role,
+            AppSpecification={"ImageUri": "none", "ContainerEntrypoint": ["sleep", "60"]},
+            ProcessingResources={
+                "ClusterConfig": {
+                    "InstanceType": "ml.m5.xlarge",
+                    "InstanceCount": INSTANCE_QUOTA,
+                    "VolumeSizeInGB": 1,
+                }
+            },
+        )
+        expected = Expected(key, stage.job_of(stage.source(key, stage.video)), JobState.SUCCEEDED)
+        deadline = time.monotonic() + BUSY_PATIENCE_S
+        while time.monotonic() < deadline and not self.refused():
+            record = stage.ledger.get(expected.job_id)
+            if record is not None and record.waits:
+                break
+            time.sleep(POLL_S)
+        stage.stop(filler)
+        return expected
 
     def _broken(self, key: str) -> Expected:
         source = self._stage.source(key, self._stage.broken)

@@ -1,8 +1,9 @@
 """The stage's roles, and an administrator of the account, as somebody who holds their keys."""
 
-import contextlib
 import functools
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import boto3
@@ -54,6 +55,17 @@ class Principals:
             client.meta.events.register("before-send", _tell_plain_http)
         return client
 
+    @contextmanager
+    def widened(self, part: str) -> Iterator[None]:
+        """A part whose own policy allows all of S3: what stops it is a resource's."""
+        role = {"RoleName": self.names.role(part), "PolicyName": "widened"}
+        document = {"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
+        self._iam.put_role_policy(**role, PolicyDocument=json.dumps(document))
+        try:
+            yield
+        finally:
+            self._iam.delete_role_policy(**role)
+
     @functools.cache  # noqa: B019
     def _credentials(self, who: str) -> dict[str, str]:
         if who == ADMINISTRATOR:
@@ -67,7 +79,7 @@ class Principals:
         return found.for_client()
 
     def _administrator(self) -> dict[str, str]:
-        with contextlib.suppress(self._iam.exceptions.EntityAlreadyExistsException):
+        with suppress(self._iam.exceptions.EntityAlreadyExistsException):
             self._iam.create_user(UserName=ADMINISTRATOR)
         self._iam.put_user_policy(
             UserName=ADMINISTRATOR, PolicyName="all", PolicyDocument=json.dumps(_EVERYTHING)
