@@ -6,11 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from contracts.outcomes import Outcome
+from contracts.models import resolve_model
+from contracts.outcomes import Outcome, WarningCode
 from contracts.selection import Selection
 from tests.vision.attempts import NumberModel, any_request
+from tests.vision.models.test_fastestdet import DATA, fastestdet_spec
 from vision.decode import decode_frames
-from vision.models.base import ModelInput
+from vision.models.base import ModelInput, VisionModel
+from vision.models.bundle import pack_bundle
+from vision.models.load import load_bundle, load_model
 from vision.pipeline import process_video
 from vision.report import DecodeReport, decode_warnings
 from vision.results import read_detections
@@ -55,3 +59,32 @@ def test_highway_gives_the_frames_that_opencv_reads() -> None:
         assert not capture.read()[0]
         assert decode_warnings(video, selector, report) == ()
     assert report.frames_decoded >= 37
+
+
+def real_model(name: str, folder: Path) -> VisionModel:
+    if name != "fastestdet":
+        return load_model(resolve_model(name))
+    pack_bundle(DATA / "models" / "fastestdet.onnx", fastestdet_spec(), folder / "model.tar.gz")
+    return load_bundle(folder / "model.tar.gz")
+
+
+@pytest.mark.parametrize("name", ["fastestdet", "builtin:people"])
+@pytest.mark.parametrize(
+    ("video", "select"), [("people-walking.mp4", "every_seconds=7"), ("highway.mp4", "every_nth=9")]
+)
+def test_a_plan_finds_the_objects_that_sequential_decoding_finds(
+    name: str, video: str, select: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = real_model(name, tmp_path)
+    found = {}
+    for way in ("planned", "sequential"):
+        if way == "sequential":
+            monkeypatch.setattr("vision.index._PARSERS", {})
+        path = VIDEOS / video
+        request = any_request(path, select=select, model=model.identity)
+        document = process_video(path=path, request=request, model=model, folder=tmp_path / way)
+        is_sequential = WarningCode.SEQUENTIAL_DECODING in [w.code for w in document.warnings]
+        assert is_sequential == (way == "sequential")
+        found[way] = list(read_detections(tmp_path / way / "detections.jsonl.gz"))
+    assert found["planned"] == found["sequential"]
+    assert any(line.detections for line in found["planned"])
