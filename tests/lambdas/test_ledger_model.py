@@ -54,13 +54,20 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world.deliver(number, keep=again, crash=crash)
 
     @precondition(lambda self: self.world.messages)
-    @rule(number=numbers, other=numbers, call=st.integers(0, 10), again=st.booleans())
-    def deliver_one_in_the_middle_of_another(
-        self, number: int, other: int, call: int, again: bool
+    @rule(
+        number=numbers,
+        others=st.lists(numbers, min_size=1, max_size=4),
+        call=st.integers(0, 10),
+        again=st.booleans(),
+    )
+    def deliver_some_in_the_middle_of_another(
+        self, number: int, others: list[int], call: int, again: bool
     ) -> None:
-        self.world.deliver(
-            number, keep=again, meanwhile=(call, lambda: self.world.deliver(other, keep=again))
-        )
+        def deliver_others() -> None:
+            for other in others:
+                self.world.deliver(other, keep=again)
+
+        self.world.deliver(number, keep=again, meanwhile=(call, deliver_others))
 
     @precondition(lambda self: self.world.messages)
     @rule(number=numbers)
@@ -168,6 +175,8 @@ def check_history(job: JobRecord) -> None:
         assert before.at <= after.at
         assert after.state in STEPS[before.state], job.history
         assert after.note
+        begun_again = after.state is JobState.RECEIVED and after.attempt == before.attempt
+        assert not begun_again or "no capacity" in after.note, job.history
     attempts = [step.attempt for step in steps if not step.state.is_terminal]
     assert attempts == sorted(attempts)
 

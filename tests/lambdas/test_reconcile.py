@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -161,9 +162,9 @@ def test_a_run_that_dies_half_way_is_made_good_by_the_next(
     stage.write_attempt(running)
     stage.ended(running)
     stage.upload("lost.mp4")
-    crashing = CrashOnce(getattr(stage, client), operation, after=after)
+    dying: dict[str, Any] = {client: CrashOnce(getattr(stage, client), operation, after=after)}
     with pytest.raises(CrashError):
-        stage.reconciler(after=LATER, **{client: crashing}).run(lambda: True)
+        stage.reconciler(after=LATER, **dying).run(lambda: True)
     reconcile(stage, 2 * LATER)
     for queue, handle in (
         (NAMES.uploads_queue, stage.dispatch),
