@@ -7,6 +7,7 @@ Frames found by a plan are those of sequential decoding: all of them, in order, 
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -159,12 +160,12 @@ def av1(structure: int) -> VideoSpec:
 MOVING = {"x264-params": "keyint=20:min-keyint=20:scenecut=0:bframes=3:b-pyramid=normal:ref=4"}
 HARD_STREAMS = {
     "h264_open_gop": VideoSpec(
-        frame_count=40, options={"x264-params": MOVING["x264-params"] + ":open-gop=1"}
+        frame_count=40, options={"x264-params": MOVING["x264-params"] + ":b-adapt=0:open-gop=1"}
     ),
     "h264_intra_refresh": VideoSpec(
         frame_count=40, options={"x264-params": "keyint=12:intra-refresh=1:bframes=2:ref=2"}
     ),
-    "hevc_open_gop": hevc("open-gop=1:b-pyramid=1"),
+    "hevc_open_gop": hevc("open-gop=1:b-pyramid=1:b-adapt=0"),
     "hevc_layers": hevc("open-gop=1:temporal-layers=3"),
     "hevc_radl": hevc("open-gop=0:radl=3"),
     "av1_layers": av1(2),
@@ -206,6 +207,29 @@ def test_a_picture_that_only_higher_sub_layers_refer_to_is_fed(tmp_path: Path) -
     assert marked >= 8
     path.write_bytes(content)
     assert_any_single_frame_is_found_by_a_plan_alone(path, 40)
+
+
+def test_order_counts_wrap(tmp_path: Path) -> None:
+    spec = replace(hevc("open-gop=1:b-pyramid=1:b-adapt=0:log2-max-poc-lsb=4"), frame_count=80)
+    path = make_video(tmp_path / "video.mkv", spec, drawn=noise(80))
+    for index in (61, 63, 64, 65, 66, 69, 79):
+        assert compare(path, f"indices={index}").reader.fallback is None
+
+
+def test_leading_pictures_of_a_first_random_access_point_are_not_counted(tmp_path: Path) -> None:
+    whole = make_video(tmp_path / "whole.mkv", HARD_STREAMS["hevc_open_gop"], drawn=noise(40))
+    late, started = tmp_path / "late.mkv", False
+    with av.open(str(whole)) as old, av.open(str(late), "w") as new:
+        copy = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            started = started or (packet.is_keyframe and (packet.pts or 0) > 0)
+            if started and packet.dts is not None:
+                packet.stream = copy
+                new.mux(packet)
+    for select in ("all", "every_nth=7", "indices=0,1,12"):
+        reading = compare(late, select)
+        assert reading.reader.fallback is None
+    assert len(read(late).frames) == 30
 
 
 def noise(count: int) -> list[Pixels]:
