@@ -122,7 +122,7 @@ class LedgerWorld:
         """Let a function handle a message, which is gone afterwards if the function says so."""
         if not self.messages:
             return
-        queue, body = message = self.messages[number % len(self.messages)]
+        queue, body = message = self._pick(number)
         handled = False
         with contextlib.suppress(Exception, KilledError):  # as Lambda: the message comes again
             clients = self._clients(ROLES[queue], crash, meanwhile)
@@ -132,7 +132,7 @@ class LedgerWorld:
             self.messages.remove(message)
 
     def lose(self, number: int) -> None:
-        self.messages.pop(number % len(self.messages))
+        self.messages.remove(self._pick(number))
 
     def end_next_job(self, ending: Ending, *, heard: bool) -> None:
         self._ending, self._heard = ending, heard
@@ -141,7 +141,7 @@ class LedgerWorld:
 
     def arrive_late(self, number: int) -> None:
         """Let what an ended attempt had written arrive in S3, while its end's message waits."""
-        queue, body = self.messages[number % len(self.messages)]
+        queue, body = self._pick(number)
         name = json.loads(body).get("detail", {}).get("ProcessingJobName")
         if queue == COMPLETIONS and name and self.sagemaker.jobs[name].get("FailureReason"):
             _, job_id, attempt, start = parse_processing_job(name)
@@ -179,8 +179,8 @@ class LedgerWorld:
         """Let nothing go wrong any more, until all has ended and no message waits."""
         self.sagemaker.most_running = None
         for _ in range(REST_ROUNDS):
-            for _ in range(len(self.messages)):
-                self.deliver(0)
+            for number in reversed(range(len(self.messages))):
+                self.deliver(number)
             while self.running:
                 self.end_next_job(Ending.WHOLE, heard=True)
             self.clock.pass_(3600)
@@ -216,6 +216,10 @@ class LedgerWorld:
             and self.s3.versions(NAMES.results_bucket, found["Key"])[-1].tags
             != [{"Key": name, "Value": value}]
         ]
+
+    def _pick(self, number: int) -> tuple[str, str]:
+        """A message by number, from the latest on: what matters most is what came last."""
+        return self.messages[-1 - number % len(self.messages)]
 
     def _clients(
         self, role: str, crash: CrashAt | None, meanwhile: Meanwhile | None = None

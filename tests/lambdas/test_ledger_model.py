@@ -59,13 +59,14 @@ class LedgerMachine(RuleBasedStateMachine):
         others=st.lists(numbers, min_size=1, max_size=4),
         call=st.integers(0, 10),
         again=st.booleans(),
+        crash=crashes,
     )
     def deliver_some_in_the_middle_of_another(
-        self, number: int, others: list[int], call: int, again: bool
+        self, number: int, others: list[int], call: int, again: bool, crash: tuple[int, bool] | None
     ) -> None:
         def deliver_others() -> None:
             for other in others:
-                self.world.deliver(other, keep=again)
+                self.world.deliver(other, keep=again, crash=crash)
 
         self.world.deliver(number, keep=again, meanwhile=(call, deliver_others))
 
@@ -75,7 +76,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world.lose(number)
 
     @precondition(lambda self: self.world.running)
-    @rule(ending=st.sampled_from(Ending), heard=st.booleans())
+    @rule(ending=st.just(Ending.WHOLE) | st.sampled_from(Ending), heard=st.booleans())
     def end_a_job(self, ending: Ending, heard: bool) -> None:
         self.world.end_next_job(ending, heard=heard)
 
@@ -183,7 +184,7 @@ def check_history(job: JobRecord) -> None:
 
 TestLedger = LedgerMachine.TestCase
 TestLedger.settings = settings(
-    max_examples=150,
+    max_examples=250,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
