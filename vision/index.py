@@ -21,7 +21,8 @@ from vision.bitstreams.av1 import Av1Parser
 from vision.bitstreams.base import CodedPicture, PictureParser, UncertainStreamError
 from vision.bitstreams.h264 import H264Parser
 from vision.bitstreams.hevc import HevcParser
-from vision.bitstreams.others import MjpegParser, Mpeg4Parser, Vp8Parser, Vp9Parser
+from vision.bitstreams.others import MjpegParser, Mpeg4Parser
+from vision.bitstreams.vpx import Vp8Parser, Vp9Parser
 
 MAX_GOP_BYTES = 48 << 20
 """A longer GOP is decoded sequentially, so memory stays bounded: 48 s of 8 Mbit/s."""

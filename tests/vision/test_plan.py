@@ -232,6 +232,15 @@ def test_leading_pictures_of_a_first_random_access_point_are_not_counted(tmp_pat
     assert len(read(late).frames) == 30
 
 
+def test_frames_that_an_edit_list_hides_are_not_counted_by_a_plan(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "source.mp4", VideoSpec(options=B_FRAMES))
+    path = remux(source, tmp_path / "edited.mp4", shift_s=-1.0)
+    for select in ("all", "indices=0,9"):
+        reading = compare(path, select)
+        assert reading.reader.fallback is None
+    assert len(read(path).frames) == 20
+
+
 def noise(count: int) -> list[Pixels]:
     """Pictures that drift and change everywhere, so that any wrong reference shows."""
     random = np.random.default_rng(5)
