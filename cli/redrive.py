@@ -111,7 +111,7 @@ def _report(stage: "OpenStage", work: "Redriving", *, dry_run: bool, as_json: bo
         print_json({"dry_run": dry_run, "letters": letters, "jobs": jobs})
         return
     if not (work.letters or work.jobs):
-        typer.echo("There are no dead letters to redrive.")
+        typer.echo("There is nothing to redrive: no dead letters, and no failed jobs asked for.")
         return
     _show(work, causes)
     what = f"{counted(len(work.letters), 'dead letter')}, {counted(len(work.jobs), 'failed job')}"

@@ -1,6 +1,6 @@
 """`framewright reprocess`: new jobs for objects that are in the bucket already."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ from cli.output import counted, messages, print_json, program, shown_size
 if TYPE_CHECKING:
     from cli.reprocessing import Again
     from cli.stage import Stage as OpenStage
+    from contracts.outcomes import JobState
 
 What = Annotated[
     str,
@@ -42,7 +43,7 @@ def reprocess(
     Of a prefix, the latest version of each object counts.
     """
     from cli.bundles import is_bundle_path, load_bundle_file
-    from cli.reprocessing import find_again, send_all
+    from cli.reprocessing import find_again, known_states, send_all
     from cli.stage import open_stage
     from cli.submit import ask_for
 
@@ -55,26 +56,31 @@ def reprocess(
         for one in find_again(opened, what, asked):
             found.append(one)
             line.update(f"Listing: {counted(len(found), 'object')}")
+    there = known_states(opened, found[:_SHOWN])
     if not dry_run:
         confirm(len(found), "object", most=MAX_UNASKED, yes=yes)
         with messages().status("Sending") as line:
             for count in send_all(opened, found):
                 line.update(f"Sending: {count} of {len(found)}")
-    _report(opened, found, dry_run=dry_run, as_json=as_json)
-
-
-def _report(stage: "OpenStage", found: "Sequence[Again]", *, dry_run: bool, as_json: bool) -> None:
-    from cli.console import plain
-    from cli.reprocessing import known_states
-
     if as_json:
         print_json({"dry_run": dry_run, "jobs": [_plain(one) for one in found]})
-        return
-    states = known_states(stage, found[:_SHOWN])
+    else:
+        _report(opened, found, there, dry_run=dry_run)
+
+
+def _report(
+    stage: "OpenStage",
+    found: "Sequence[Again]",
+    there: "Mapping[str | None, JobState]",
+    *,
+    dry_run: bool,
+) -> None:
+    from cli.console import plain
+
     for one in found[:_SHOWN]:
-        there = f"  (there already: {state})" if (state := states.get(one.job_id)) else ""
+        note = f"  (there already: {state})" if (state := there.get(one.job_id)) else ""
         job_id = one.job_id or "(id not known yet)"
-        typer.echo(f"{job_id:32}  {plain(one.source.key)}{there}")
+        typer.echo(f"{job_id:32}  {plain(one.source.key)}{note}")
     if len(found) > _SHOWN:
         typer.echo(f"and {len(found) - _SHOWN} more")
     size = shown_size(sum(one.source.size_bytes for one in found))

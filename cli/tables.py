@@ -60,7 +60,8 @@ def overview_table(overview: "Overview", *, option: str) -> RenderableType:
         Text.assemble(f"{count}{'' if is_all else '+'} ", shown_state(state))
         for state, (count, is_all) in overview.counts.items()
     ]
-    facts.add_row("Jobs", Text(" · ").join(counts))
+    if counts:
+        facts.add_row("Jobs", Text(" · ").join(counts))
     if job := overview.oldest_open:
         what = f"{shown_id(job.job_id)} {job.source.key}, {job.state}"
         why = f": {job.waiting or job.checked}" if job.waiting or job.checked else ""

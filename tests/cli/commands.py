@@ -1,5 +1,6 @@
 """Runs commands, and makes the jobs they tell of."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,13 @@ class Commands:
         return Done(result.exit_code, result.stdout, result.stderr)
 
 
-def received_job(stage: Stage, key: str = "street.mp4", version: str = "v1") -> JobRecord:
+def received_job(
+    stage: Stage, key: str = "street.mp4", version: str = "v1", *, body: bytes = b"a video"
+) -> JobRecord:
     """A job that the ledger knows of and nobody has begun."""
     model, selection = resolve_model("builtin:people"), Selection.parse("every_seconds=1")
-    source = Source(stage.names.uploads_bucket, key, "0" * 32, 1000, version)
+    etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    source = Source(stage.names.uploads_bucket, key, etag, len(body), version)
     record = new_record(
         job_id=job_id(source, pipeline_digest(model, selection)),
         source=source,

@@ -117,6 +117,7 @@ def test_what_has_such_a_job_already_is_said_to(stage: Stage, commands: Commands
     done = commands(*REPROCESS, job.job_id, "--model", "builtin:people")
 
     assert "there already: RECEIVED" in done.output
+    assert "there already" not in commands(*REPROCESS, job.job_id, *ASKED).output
 
 
 def test_a_dry_run_sends_nothing_and_pushes_no_model(
