@@ -145,7 +145,12 @@ def open_source(
         stream, warnings = _choose_stream(container, path)
         _check_header(container, stream, limits)
         _set_up_decoder(stream, limits, careful=careful)
-        yield Source(container, stream, limits, warnings, file_size_bytes)
+        try:
+            yield Source(container, stream, limits, warnings, file_size_bytes)
+        finally:
+            # The decoder's threads give back Python objects, for which they need the interpreter's
+            # lock; closing it holds that lock and waits for them. Flushing waits without it.
+            stream.codec_context.flush_buffers()
 
 
 def clockwise_rotation(picture: Picture) -> int:
