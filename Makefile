@@ -6,6 +6,7 @@ UV_VERSION := 0.13.8
 PYTHON ?= python3
 VIDEO ?=
 ONLY ?=
+N ?=
 JSOPLOT ?=
 
 BIN := .venv/bin
@@ -15,10 +16,10 @@ export UV_PYTHON_DOWNLOADS := never
 # Certificates that the machine trusts are trusted, as behind a company's proxy.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: help setup demo test check synth bootstrap deploy bench faults clean
+.PHONY: help setup demo test check synth bootstrap deploy bench faults soak mutate-iam clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/.stamp ## Install everything into this folder (.venv, .bootstrap)
 
@@ -51,6 +52,12 @@ bench: .venv/.bench ## Measure against peers (ONLY=case,case JSON=out.json PLOT=
 
 faults: setup ## Break every part at every step, and count the jobs
 	@$(BIN)/python -m tests.e2e.faults
+
+mutate-iam: setup ## Take each grant of the templates away, and see what fails (ONLY='*settle*' for some)
+	@$(BIN)/python -m tests.e2e.iam.mutate $(if $(ONLY),--only '$(ONLY)')
+
+soak: setup ## Upload N videos at once to an embedded cloud, and watch memory (N=1000)
+	@$(BIN)/python -m tests.e2e.soak $(if $(N),--uploads $(N))
 
 clean: ## Remove all that make and the embedded cloud wrote, after taking the cloud down
 	@if [ -x $(BIN)/framewright ]; then $(BIN)/framewright down; fi

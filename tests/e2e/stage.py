@@ -30,6 +30,7 @@ class LocalStage:
     """Talks to the stage only as its users do: buckets, queues, topic, ledger."""
 
     def __init__(self, cloud: EmbeddedCloud) -> None:
+        self.cloud = cloud
         self.names = Names(stage=STAGE, account=ACCOUNT, region=REGION)
         self.s3 = cloud.client("s3")
         self.sqs = cloud.client("sqs")
