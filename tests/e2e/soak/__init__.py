@@ -1,0 +1,1 @@
+"""A burst of uploads to the embedded cloud: every one answered, and no process grows with it."""
