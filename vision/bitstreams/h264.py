@@ -210,17 +210,20 @@ def _recovery_point(nal: bytes) -> int | None:
     """How many frames on the pictures are right, where recovery begins here (§D.1.8)."""
     payload = unescaped(nal[1:])
     position = 0
-    while position + 2 <= len(payload) and payload[position:] != b"\x80":
-        kind = size = 0
-        while position < len(payload) and payload[position] == 0xFF:
-            kind, position = kind + 255, position + 1
-        kind, position = kind + payload[position], position + 1
-        while position < len(payload) and payload[position] == 0xFF:
-            size, position = size + 255, position + 1
-        if position >= len(payload):
-            raise UncertainStreamError("supplemental information is damaged")
-        size, position = size + payload[position], position + 1
+    while position + 2 <= len(payload):
+        kind, position = _extended(payload, position)
+        size, position = _extended(payload, position)
         if kind == _RECOVERY_POINT:
             return BitReader(payload[position : position + size]).ue()
         position += size
     return None
+
+
+def _extended(payload: bytes, position: int) -> tuple[int, int]:
+    """A number that goes on after every 255 (§7.3.2.3.1), and where it ends."""
+    value = 0
+    while position < len(payload):
+        value, position = value + payload[position], position + 1
+        if payload[position - 1] != 0xFF:
+            return value, position
+    raise UncertainStreamError("supplemental information is damaged")
