@@ -17,7 +17,8 @@ from vision.faults import RejectedVideoError
 from vision.limits import Limits
 
 _FIRST_BOXES = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"uuid"}
-_PASSED_OVER = {b"mdat", b"free", b"skip", b"wide"}
+_KEPT_BOXES = {b"moov", b"moof", b"sidx", b"mfra", b"pssh", b"udta", b"meta", b"uuid"}
+"""FFmpeg keeps what they hold; it passes over all others, as it does over what cameras append."""
 _METADATA_BOXES = {b"udta", b"meta", b"uuid"}
 _INNER_BOXES = {b"trak", b"mdia", b"minf", b"stbl", b"edts", b"traf"}
 _MAX_PARTS = 1_000_000
@@ -85,7 +86,7 @@ def check_claims(path: Path, limits: Limits) -> None:
 def _check_boxes(file: BinaryIO, size_bytes: int, limits: Limits) -> None:
     header_bytes = metadata_bytes = samples = 0
     for kind, start, end in _boxes(file, 0, size_bytes):
-        if kind in _PASSED_OVER:
+        if kind not in _KEPT_BOXES:
             continue
         if kind == b"moof":
             limits.check_header(end - start)

@@ -129,7 +129,7 @@ def _reject(request: InferenceRequest, rejection: RejectedVideoError, folder: Pa
 
 
 def _stall(death: Death) -> RejectedVideoError | None:
-    if death.stalled_s is None or death.is_engine or not death.is_busy:
+    if death.stalled_s is None or death.is_engine or death.is_waiting:
         return None
     return RejectedVideoError(
         RejectionCode.TOO_SLOW,

@@ -26,8 +26,8 @@ from containers.processing.pulse import Pulse
 Answer = str | None
 """What kept a task from being answered; None where it was answered."""
 _POLL_S = 0.1
-_BUSY_SHARE = 0.5
-"""Who did so much work while nothing came forth is not waiting for the machine."""
+_DISK_SHARE = 0.5
+"""Who waited for a disk at so many looks is not at fault; a decoder's deadlock waits for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ class Death:
     Attributes:
         signal: That it died of; None where it ended by itself.
         stalled_s: How long nothing had come forth when it was killed for that; else None.
-        is_busy: Whether it kept a core busy meanwhile.
+        is_waiting: Whether it waited for the machine's disks meanwhile.
         is_engine: Whether a model was at work meanwhile, or being loaded.
     """
 
     signal: int | None
     stalled_s: float | None = None
-    is_busy: bool = False
+    is_waiting: bool = False
     is_engine: bool = False
 
     @property
@@ -93,7 +93,7 @@ class Worker:
             UsageError: What `work` raised.
         """
         rest = b""
-        beat, spent_s = self._pulse.read()[0], _cpu_s(self._pid)
+        beat, looks, disk_looks = 0.0, 0, 0
         while True:
             if select.select([self._reader], [], [], _POLL_S)[0]:
                 chunk = os.read(self._reader, 65_536)
@@ -105,11 +105,13 @@ class Worker:
                 continue
             found, is_engine = self._pulse.read()
             if found != beat:
-                beat, spent_s = found, _cpu_s(self._pid)
+                beat, looks, disk_looks = found, 0, 0
             stalled_s = time.monotonic() - beat
+            if stalled_s > self._bounds.max_stall_s / 2:
+                looks += 1
+                disk_looks += _waits_for_disk(self._pid)
             if stalled_s > self._bounds.max_stall_s:
-                is_busy = _cpu_s(self._pid) - spent_s > stalled_s * _BUSY_SHARE
-                self._stall = stalled_s, is_busy, is_engine
+                self._stall = stalled_s, disk_looks >= looks * _DISK_SHARE, is_engine
                 return
 
     def end(self) -> Death | None:
@@ -166,11 +168,12 @@ def _received(line: bytes) -> Answer:
     return answer
 
 
-def _cpu_s(pid: int) -> float:
-    """What a process has computed so far, all its threads; 0 where no system tells."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return 0.0
-    user, system = fields.rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+def _waits_for_disk(pid: int) -> bool:
+    """Whether any thread is in uninterruptible sleep; False where no system tells."""
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                line = (thread / "stat").read_text(encoding="ascii", errors="replace")
+                if line.rpartition(")")[2].split()[0] == "D":
+                    return True
+    return False

@@ -82,10 +82,12 @@ class Tree:
         folders = [path.parent for path in self.results.rglob("attempt.json")]
         return sorted(map(read_attempt, folders), key=lambda attempt: attempt.source.key)
 
-    def run(self, *arguments: str, timeout_s: float = 120) -> Ended:
+    def run(
+        self, *arguments: str, module: str = "containers.processing", timeout_s: float = 120
+    ) -> Ended:
         """Run the entry point in a process of its own."""
         ended = subprocess.run(
-            [sys.executable, "-m", "containers.processing", *arguments],
+            [sys.executable, "-m", module, *arguments],
             env={**os.environ, "ML_ROOT": str(self.root), "PYTHONPATH": str(REPOSITORY)},
             cwd=self.root,
             capture_output=True,
