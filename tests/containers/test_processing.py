@@ -263,12 +263,12 @@ def test_odd_and_tiny_pictures_are_processed_by_a_real_model(tree: Tree) -> None
     assert {attempt.outcome for attempt in tree.attempts()} == {Outcome.SUCCEEDED}
 
 
-def test_a_wrong_model_is_retryable_and_named(tree: Tree) -> None:
+def test_a_wrong_model_is_named_and_not_tried_again(tree: Tree) -> None:
     request = video_request(tree, "clip.mp4")
     missing = Model(f"bundle:{'0' * 64}", "0" * 64)
     tree.ask(any_request(tree.videos / "clip.mp4", model=missing))
     assert request.source.key == "clip.mp4"
-    assert tree.run().code == ExitCode.RETRYABLE
+    assert tree.run().code == ExitCode.MODEL_FAULT
     assert "model.tar.gz" in tree.message
 
 
@@ -277,6 +277,8 @@ def test_a_wrong_model_is_retryable_and_named(tree: Tree) -> None:
     [
         ["--nonsense"],
         ["--image-width", "640"],
+        ["--decode-workers", "0"],
+        ["--model-threads", "many"],
         ["--image-width", "0", "--image-height", "3"],
         ["--frame-time-interval", "0"],
         ["--frame-time-interval", "-5"],
