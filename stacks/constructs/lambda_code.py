@@ -4,8 +4,7 @@ A function's code: the modules its handler imports, and the libraries that Lambd
 Assembled from the environment that synthesis runs in, so it needs no network and no container.
 Compiled extensions are left out: what is bundled also runs without them (wrapt has a Python form of
 its own), and the asset then fits every architecture. So is bytecode: it would have to come from the
-runtime's own version of Python, which the machine that synthesises need not have. A cold start
-costs about a third of a second more for it.
+runtime's own version of Python, which the machine that synthesises need not have.
 """
 
 import ast

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +16,7 @@ from moto.sqs.models import sqs_backends
 from contracts.documents import to_json
 from contracts.messages import AttemptRequest
 from contracts.outcomes import JobState
-from tests.lambdas.stage import ACCOUNT, NAMES, REGION, SETTINGS, TEMPLATE, Stage, event
+from tests.lambdas.stage import ACCOUNT, NAMES, RECONCILE, REGION, SETTINGS, TEMPLATE, Stage, event
 
 Load = Callable[[str], ModuleType]
 
@@ -42,6 +43,7 @@ def load(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
         "FRAMEWRIGHT_PARTITION": "aws",
         "FRAMEWRIGHT_SETTINGS": to_json(SETTINGS),
         "FRAMEWRIGHT_JOB_TEMPLATE": to_json(TEMPLATE),
+        "FRAMEWRIGHT_RECONCILE": to_json(RECONCILE),
         "POWERTOOLS_SERVICE_NAME": "test",
         "POWERTOOLS_TRACE_DISABLED": "true",
     }
@@ -55,7 +57,7 @@ def load(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
         return importlib.import_module(f"lambdas.{role}.handler")
 
     yield load_role
-    for role in ("dispatch", "settle"):
+    for role in ("dispatch", "settle", "reconcile"):
         sys.modules.pop(f"lambdas.{role}.handler", None)
 
 
@@ -133,6 +135,32 @@ def test_settles_own_parts_are_those_of_the_stage(stage: Stage, load: Load) -> N
     settler = load("settle").settler
     assert settler.names == NAMES
     assert settler.advancer.settings == SETTINGS
+
+
+def test_a_run_of_reconcile_counts_what_it_found(
+    stage: Stage, load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = load("reconcile")
+    stage.started()
+    later = stage.reconciler(after=timedelta(hours=1))
+    monkeypatch.setattr(module, "reconciler", later)
+    module.handler({}, Context())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (metrics,) = [line for line in lines if "_aws" in line]
+    assert (metrics["JobsChecked"], metrics["AttemptsAskedAgain"]) == ([1.0], [0.0])
+    assert (metrics["UploadsFound"], metrics["RunsOutOfTime"]) == ([0.0], [0.0])
+
+
+def test_a_run_of_reconcile_leaves_time_for_the_step_that_is_under_way(
+    stage: Stage, load: Load
+) -> None:
+    class Late(Context):
+        def get_remaining_time_in_millis(self) -> int:
+            return 10_000
+
+    stage.upload("lost.mp4")
+    load("reconcile").handler({}, Late())
+    assert stage.messages(NAMES.uploads_queue) == []
 
 
 @pytest.mark.parametrize("role", ["dispatch", "settle"])

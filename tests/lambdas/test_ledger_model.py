@@ -71,6 +71,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world.deliver(number, keep=again, meanwhile=(call, deliver_others))
 
     @precondition(lambda self: self.world.messages)
+    @rule(number=numbers, call=st.integers(0, 10), crash=crashes)
+    def deliver_twice_at_once(self, number: int, call: int, crash: tuple[int, bool] | None) -> None:
+        def deliver_again() -> None:
+            self.world.deliver(number, keep=True, crash=crash)
+
+        self.world.deliver(number, meanwhile=(call, deliver_again))
+
+    @precondition(lambda self: self.world.messages)
     @rule(number=numbers)
     def lose(self, number: int) -> None:
         self.world.lose(number)
