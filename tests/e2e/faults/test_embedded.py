@@ -8,7 +8,7 @@ from tests.e2e.faults.cloud import breakable_cloud
 from tests.e2e.faults.embedded import EmbeddedFaults
 from tests.e2e.faults.report import Experiment
 
-JOBS = 12
+JOBS = 6
 TRIED = ("container killed while it writes", "settle killed", "MiniStack killed three times")
 
 pytestmark = pytest.mark.embedded_cloud
