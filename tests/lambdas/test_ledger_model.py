@@ -29,7 +29,9 @@ STEPS: dict[JobState, set[JobState]] = {
 MAX_UPLOADS = 3
 MAX_REDRIVES = 1
 
-crashes = st.none() | st.tuples(st.integers(0, 12), st.booleans())
+calls = st.integers(6, 9) | st.integers(0, 12)
+"""A call by its number, those around the commit more often."""
+crashes = st.none() | st.tuples(calls, st.booleans())
 """At which call a function dies, and whether that call took effect."""
 numbers = st.integers(0, 10**6)
 
@@ -57,7 +59,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         number=numbers,
         others=st.lists(numbers, min_size=1, max_size=4),
-        call=st.integers(0, 10),
+        call=calls,
         again=st.booleans(),
         crash=crashes,
     )
@@ -71,7 +73,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world.deliver(number, keep=again, meanwhile=(call, deliver_others))
 
     @precondition(lambda self: self.world.messages)
-    @rule(number=numbers, call=st.integers(0, 10), crash=crashes)
+    @rule(number=numbers, call=calls, crash=crashes)
     def deliver_twice_at_once(self, number: int, call: int, crash: tuple[int, bool] | None) -> None:
         def deliver_again() -> None:
             self.world.deliver(number, keep=True, crash=crash)
