@@ -10,6 +10,7 @@ from tests.e2e.faults.concurrent import ConcurrentFaults
 from tests.e2e.faults.report import table
 from tests.e2e.faults.simulated import SimulatedFaults, upload_all_kinds
 from tests.e2e.faults.simulation import delivery
+from tests.e2e.faults.simulation.dynamodb import DynamoDb
 from tests.e2e.faults.simulation.functions import FUNCTIONS
 from tests.e2e.faults.simulation.laboratory import Laboratory, laboratory
 from tests.e2e.faults.simulation.verdict import judge
@@ -66,7 +67,7 @@ def test_the_simulated_dynamodb_agrees_with_motos(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, "testing")
     with mock_aws(), laboratory() as made:
         ledgers = []
-        for client in (None, boto3.client("dynamodb", region_name=REGION)):
+        for client in (DynamoDb(), boto3.client("dynamodb", region_name=REGION)):
             world = made.world(delivery=delivery.unreliable, seed=3, dynamodb=client)
             upload_all_kinds(world)
             world.run()

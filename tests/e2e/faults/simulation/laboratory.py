@@ -42,11 +42,10 @@ class Laboratory:
             dynamodb: A client of another DynamoDB than the simulation's own, without tables.
         """
         random.seed(seed)
-        dynamodb = dynamodb or DynamoDb()
+        self.clock = Clock()
+        dynamodb = dynamodb or DynamoDb(self.clock)
         create_table(dynamodb)
-        world = World(dynamodb, fault=fault, delivery=delivery)
-        self.clock = world.clock
-        return world
+        return World(self.clock, dynamodb, fault=fault, delivery=delivery)
 
 
 @contextlib.contextmanager

@@ -65,9 +65,14 @@ class World:
     """
 
     def __init__(
-        self, dynamodb: Any, *, fault: Fault | None = None, delivery: Delivery = at_once
+        self,
+        clock: Clock,
+        dynamodb: Any,
+        *,
+        fault: Fault | None = None,
+        delivery: Delivery = at_once,
     ) -> None:
-        self.clock = Clock()
+        self.clock = clock
         self.seam = Seam(self.clock, fault or Fault())
         self.delivery = delivery
         self.s3 = S3(self.clock)
