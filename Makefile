@@ -7,7 +7,9 @@ PYTHON ?= python3
 VIDEO ?=
 ONLY ?=
 N ?=
-JSOPLOT ?=
+SEED ?=
+JSON ?=
+PLOT ?=
 
 BIN := .venv/bin
 UV := .bootstrap/bin/uv
@@ -16,7 +18,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Certificates that the machine trusts are trusted, as behind a company's proxy.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: help setup demo test check synth bootstrap deploy bench faults soak mutate-iam clean
+.PHONY: help setup demo test check synth bootstrap deploy bench faults fuzz soak mutate-iam clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -55,6 +57,9 @@ faults: setup ## Break every part at every step, and count the jobs
 
 mutate-iam: setup ## Take each grant of the templates away, and see what fails (ONLY='*settle*' for some)
 	@$(BIN)/python -m tests.e2e.iam.mutate $(if $(ONLY),--only '$(ONLY)')
+
+fuzz: setup ## Send N mutated videos through the container (N=2000), or one of them again (SEED=17)
+	@$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(N),--count $(N)) $(ARGS)
 
 soak: setup ## Upload N videos at once to an embedded cloud, and watch memory (N=1000)
 	@$(BIN)/python -m tests.e2e.soak $(if $(N),--uploads $(N))

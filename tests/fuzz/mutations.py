@@ -12,6 +12,8 @@ from random import Random
 
 import av
 
+from tests.fuzz.seeds import SAME_EVERY_TIME
+
 _ODD_NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _BOXES = (
     b"tkhd mvhd mdhd stsd avc1 hvc1 av01 vp09 avcC hvcC stts ctts stsc stsz stco stss elst trun "
@@ -94,7 +96,10 @@ def shuffle_packets(video: Broken, random: Random) -> None:
     """A good container of packets that come twice, in another order, cut short or not at all."""
     target = video.seed.with_name(f"shuffled-{random.randrange(1 << 30)}.{video.ending}")
     try:
-        with av.open(str(video.seed)) as old, av.open(str(target), "w") as new:
+        with (
+            av.open(str(video.seed)) as old,
+            av.open(str(target), "w", container_options=SAME_EVERY_TIME) as new,
+        ):
             stream = old.streams.video[0]
             copy = new.add_stream_from_template(stream, opaque=True)
             packets = [packet for packet in old.demux(stream) if packet.size]
@@ -105,7 +110,7 @@ def shuffle_packets(video: Broken, random: Random) -> None:
                 packet.stream = copy
                 new.mux(packet)
         video.content[:] = target.read_bytes()
-    except av.error.FFmpegError:
+    except (av.error.FFmpegError, ValueError):
         flip_bits(video, random)  # a muxer that takes no such packets
     finally:
         target.unlink(missing_ok=True)

@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.fuzz.runner import MEMORY_BYTES, Result
+from tests.fuzz.runner import MEMORY_BYTES, UNANSWERED, Result
 
-_UNANSWERED = ("retryable", "crashed", "hung", "no outcome")
+_DEATHS = ("crashed", "hung")
 
 
 def print_report(results: Sequence[Result], seconds: float, console: Console) -> None:
     """Print what happened to all videos, and every broken promise in words."""
     console.print(_table("mutation", results, lambda result: result.case.kind))
     console.print(_table("video", results, lambda result: result.case.video.name))
-    codes = sorted({result.outcome for result in results} - {"succeeded", *_UNANSWERED})
+    codes = sorted({result.outcome for result in results} - {"succeeded", *UNANSWERED})
     counted = [f"{code} {sum(r.outcome == code for r in results):,}" for code in codes]
     console.print(f"Rejected: {', '.join(counted) or 'none'}.", highlight=False)
     peak = max((result.peak_bytes for result in results), default=0)
@@ -38,12 +38,12 @@ def print_report(results: Sequence[Result], seconds: float, console: Console) ->
 
 def is_broken(result: Result) -> bool:
     """Whether the container owed this video another answer."""
-    return bool(result.faults) or result.outcome in _UNANSWERED
+    return bool(result.faults or result.death) or result.outcome in UNANSWERED
 
 
 def _table(name: str, results: Sequence[Result], key: Callable[[Result], str]) -> Table:
     table = Table(name, box=None)
-    columns = ("videos", "succeeded", "rejected", *_UNANSWERED[:3], "over memory", "no outcome")
+    columns = ("videos", "succeeded", "rejected", *UNANSWERED, *_DEATHS, "over memory")
     for column in (*columns, "slowest, s"):
         table.add_column(column, justify="right")
     groups: dict[str, list[Result]] = {}
@@ -51,11 +51,11 @@ def _table(name: str, results: Sequence[Result], key: Callable[[Result], str]) -
         groups.setdefault(key(result), []).append(result)
     for title, members in [*groups.items(), ("all", list(results))]:
         outcomes = [result.outcome for result in members]
-        counts = {it: outcomes.count(it) for it in ("succeeded", *_UNANSWERED)}
-        rejected = len(members) - sum(counts.values())
+        succeeded, *unanswered = [outcomes.count(it) for it in ("succeeded", *UNANSWERED)]
+        deaths = [sum(result.death == it for result in members) for it in _DEATHS]
         over = sum(any("memory" in fault for fault in result.faults) for result in members)
-        numbers = [len(members), counts["succeeded"], rejected, counts["retryable"]]
-        numbers += [counts["crashed"], counts["hung"], over, counts["no outcome"]]
+        rejected = len(members) - succeeded - sum(unanswered)
+        numbers = [len(members), succeeded, rejected, *unanswered, *deaths, over]
         slowest = max((result.wall_s for result in members), default=0.0)
         table.add_row(title, *(f"{number:,}" for number in numbers), f"{slowest:.2f}")
     return table

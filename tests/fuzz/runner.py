@@ -27,6 +27,7 @@ _ARGUMENTS = (
 )
 _MAPPED_BYTES = 200_000_000
 """Of libraries, which count as resident and not as taken."""
+UNANSWERED = ("retryable", "no outcome")
 _CASE_S = STALL_S * 2
 """A case may take so long before the container itself is said to hang."""
 
@@ -37,7 +38,8 @@ class Result:
     How a case ended.
 
     Attributes:
-        outcome: `succeeded`, a rejection's code, `retryable`, `crashed`, `hung` or `no outcome`.
+        outcome: `succeeded`, a rejection's code, `retryable` or `no outcome`.
+        death: `crashed` or `hung`, where the process that read it had to be replaced.
         details: What a person needs to look into it.
         faults: Ways in which the container broke its promise.
     """
@@ -45,6 +47,7 @@ class Result:
     case: Case
     outcome: str
     wall_s: float = 0.0
+    death: str = ""
     peak_bytes: int = 0
     details: str = ""
     faults: tuple[str, ...] = ()
@@ -92,16 +95,15 @@ def _result(
     ends = [line for line in mine if line["message"] == "attempt ended"]
     wall_s = max((float(line.get("wall_s", 0.0)) for line in ends), default=0.0)
     details = "; ".join(_shown(line) for line in died + failed)
+    death = ""
+    if died:
+        death = "crashed" if "stalled_s=None" in str(died[0]["death"]) else "hung"
     folder = tree.attempt_folder(request)
     if not (folder / "attempt.json").exists():
-        outcome = "no outcome"
-        if died:
-            outcome = "hung" if "stalled_s=None" not in str(died[0]["death"]) else "crashed"
-        elif failed:
-            outcome = "retryable"
+        outcome = "retryable" if died or failed else "no outcome"
         left = [path.name for path in folder.rglob("*") if path.is_file()]
         faults = (f"files were left: {left}",) if left else ()
-        return Result(case, outcome, wall_s, 0, details, faults)
+        return Result(case, outcome, wall_s, death, 0, details, faults)
     attempt = tree.attempt(request)
     faults = () if attempt.answers(request) else ("another request's answer",)
     if attempt.code is None:
@@ -112,7 +114,7 @@ def _result(
         faults = (*faults, "two outcomes")
     outcome = attempt.code or "succeeded"
     details = details or (attempt.message or "")
-    return Result(case, outcome, wall_s, attempt.peak_memory_bytes, details, faults)
+    return Result(case, outcome, wall_s, death, attempt.peak_memory_bytes, details, faults)
 
 
 def _file_faults(folder: Path, attempt: AttemptDocument) -> Iterator[str]:
@@ -126,9 +128,7 @@ def _file_faults(folder: Path, attempt: AttemptDocument) -> Iterator[str]:
 
 
 def _chunk_fault(code: int, stderr: str, results: Sequence[Result]) -> str | None:
-    unanswered = any(
-        result.outcome in ("retryable", "crashed", "hung", "no outcome") for result in results
-    )
+    unanswered = any(result.outcome in UNANSWERED for result in results)
     expected = ExitCode.RETRYABLE if unanswered else ExitCode.SUCCEEDED
     if code != expected:
         return f"exit code {code} instead of {expected}"

@@ -1,14 +1,16 @@
 """The videos that are mutated: every codec in the containers it is found in."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from tests.vision.videos import B_FRAMES, VideoSpec, make_video, remux
 
+SAME_EVERY_TIME = {"fflags": "+bitexact"}
+"""Muxers otherwise write random numbers and the time."""
 _FRAMES = 12
-_X265 = {"preset": "ultrafast", "x265-params": "log-level=none:keyint=6:bframes=2:pools=1"}
+_X265 = {"preset": "ultrafast", "x265-params": "log-level=none:keyint=6:bframes=2:frame-threads=1"}
 _VP9 = {"cpu-used": "8", "deadline": "good", "g": "6", "auto-alt-ref": "1", "lag-in-frames": "6"}
 _AV1 = {"preset": "12", "crf": "40", "g": "6", "svtav1-params": "lp=1"}
 
@@ -70,9 +72,10 @@ def make_seeds(folder: Path) -> dict[str, Path]:
     for number, seed in enumerate(SEED_VIDEOS):
         path = folder / f"seed{number}.{seed.ending}"
         first = made.get(f"{seed.codec} MP4")
+        options = {**SAME_EVERY_TIME, **(seed.options or {})}
         if first is not None and seed.ending != "avi":
-            remux(first, path, options=seed.options)
+            remux(first, path, options=options)
         else:
-            make_video(path, seed.spec)
+            make_video(path, replace(seed.spec, container_options=options))
         made[seed.name] = path
     return made

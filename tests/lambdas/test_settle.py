@@ -162,6 +162,8 @@ def test_a_models_fault_ends_the_job_at_the_first_attempt(stage: Stage) -> None:
         ("Failed", {"FailureReason": "InternalServerError"}, RetryCode.JOB_FAILED),
         ("Failed", {"ExitMessage": "out of memory"}, RetryCode.OUT_OF_MEMORY),
         ("Failed", {"FailureReason": "exit code: 137"}, RetryCode.OUT_OF_MEMORY),
+        ("Failed", {"ExitMessage": "a.mp4: time_limit: it stood still"}, RetryCode.TIME_LIMIT),
+        ("Failed", {"ExitMessage": "a.mp4: crashed: signal 11"}, RetryCode.CRASHED),
         ("Failed", {"FailureReason": "exit code: 70"}, RetryCode.CRASHED),
         ("Failed", {}, RetryCode.JOB_FAILED),
         ("Stopped", OVER | {"ProcessingStartTime": an_hour_ago()}, RetryCode.TIME_LIMIT),

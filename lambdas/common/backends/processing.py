@@ -226,7 +226,9 @@ def _fault(job: "DescribeProcessingJobResponseTypeDef") -> tuple[RetryCode, str]
             return RetryCode.OUT_OF_MEMORY, said
         if f"exit code: {ExitCode.MODEL_FAULT:d}" in said:
             return RetryCode.MODEL_FAULT, said
-        crashed = f"exit code: {ExitCode.CRASHED:d}" in said
+        if f": {RetryCode.TIME_LIMIT}: " in said:
+            return RetryCode.TIME_LIMIT, said
+        crashed = f"exit code: {ExitCode.CRASHED:d}" in said or f": {RetryCode.CRASHED}: " in said
         return RetryCode.CRASHED if crashed else RetryCode.JOB_FAILED, said or "No reason."
     return None
 
