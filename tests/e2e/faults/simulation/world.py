@@ -13,8 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contracts.documents import from_json
-from contracts.messages import InferenceRequest, JobOutcome
+from contracts.messages import InferenceRequest
 from contracts.outcomes import JobState
 from lambdas.common.ledger import JobRecord
 from lambdas.common.record import item_to_record
@@ -24,6 +23,7 @@ from tests.e2e.faults.simulation.functions import FUNCTIONS, Clients, Function
 from tests.e2e.faults.simulation.s3 import S3, Version
 from tests.e2e.faults.simulation.sagemaker import Ending, SageMaker
 from tests.e2e.faults.simulation.seam import Execution, Fault, KilledError, Seam, Turnstile
+from tests.e2e.faults.simulation.sns import Sns
 from tests.e2e.faults.simulation.sqs import Sqs
 from tests.lambdas.stage import MP4, NAMES, event
 
@@ -38,18 +38,6 @@ class Expectation:
     key: str
     version_id: str
     states: tuple[JobState, ...]
-
-
-class Sns:
-    """The outcomes topic: what was published, with when."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.told: list[tuple[float, JobOutcome]] = []
-
-    def publish(self, *, TopicArn: str, Message: str, **_: Any) -> None:
-        if TopicArn == NAMES.outcomes_topic_arn:
-            self.told.append((self._clock.now_s, from_json(JobOutcome, Message)))
 
 
 class World:
