@@ -82,7 +82,8 @@ class PacketStream:
         while failed_reads < _MAX_FAILED_READS:
             try:
                 packet = next(packets)
-            except StopIteration:
+            except (StopIteration, IndexError):
+                # PyAV's flushing raises IndexError where streams came up after the header's.
                 return
             except av.error.FFmpegError as error:
                 is_known_to_be_readable = self.has_failed and error.errno == errno.EIO

@@ -13,8 +13,9 @@ from tests.fuzz.seeds import SEED_VIDEOS, make_seeds
 COUNT = 400
 DEADLOCKED = (6686, 7928, 12950, 15947)
 """H.265 in a wrong order: closing the decoder waited for a thread that waited for the same lock."""
-RAISED = (11523, 13314, 28083)
-"""H.264 whose supplemental information ends early: an IndexError, and so a needless retry."""
+RAISED = (11523, 13314, 28083, 106151)
+"""H.264 whose supplemental information ends early, and MPEG-TS with streams that come up late: an
+IndexError, and so a needless retry."""
 
 
 @pytest.fixture(scope="module")
