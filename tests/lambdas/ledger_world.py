@@ -131,6 +131,11 @@ class LedgerWorld:
         if handled and not keep and message in self.messages:
             self.messages.remove(message)
 
+    def deliver_all(self) -> None:
+        """Let every message that waits now be handled once."""
+        for number in reversed(range(len(self.messages))):
+            self.deliver(number)
+
     def lose(self, number: int) -> None:
         self.messages.remove(self._pick(number))
 
@@ -179,8 +184,7 @@ class LedgerWorld:
         """Let nothing go wrong any more, until all has ended and no message waits."""
         self.sagemaker.most_running = None
         for _ in range(REST_ROUNDS):
-            for number in reversed(range(len(self.messages))):
-                self.deliver(number)
+            self.deliver_all()
             while self.running:
                 self.end_next_job(Ending.WHOLE, heard=True)
             self.clock.pass_(3600)

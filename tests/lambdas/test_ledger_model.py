@@ -91,6 +91,22 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world.end_next_job(ending, heard=heard)
 
     @precondition(lambda self: self.world.messages)
+    @rule()
+    def bring_a_job_to_its_commit(self) -> None:
+        """Chance alone comes to these places too seldom."""
+        self.world.deliver_all()
+        if self.world.running:
+            self.world.end_next_job(Ending.WHOLE, heard=True)
+
+    @precondition(lambda self: self.world.messages or self.world.running)
+    @rule(ending=st.sampled_from([Ending.DIES_WRITING, Ending.DISK_FULL]))
+    def bring_jobs_to_their_last_attempt(self, ending: Ending) -> None:
+        for _ in range(SETTINGS.max_attempts):
+            self.world.deliver_all()
+            while self.world.running:
+                self.world.end_next_job(ending, heard=True)
+
+    @precondition(lambda self: self.world.messages)
     @rule(number=numbers)
     def let_files_arrive_late(self, number: int) -> None:
         self.world.arrive_late(number)
@@ -109,15 +125,19 @@ class LedgerMachine(RuleBasedStateMachine):
     def cancel(self, number: int) -> None:
         self.world.cancel(number)
 
-    @precondition(lambda self: self.redrives < MAX_REDRIVES)
+    @precondition(
+        lambda self: (
+            self.redrives < MAX_REDRIVES
+            and any(job.state is JobState.FAILED for job in self.world.records)
+        )
+    )
     @rule(number=numbers, dies=st.booleans())
     def redrive(self, number: int, dies: bool) -> None:
         failed = [job for job in self.world.records if job.state is JobState.FAILED]
-        if failed:
-            job = failed[number % len(failed)]
-            self.world.redrive(job, dies=dies)
-            self.redrives += 1
-            self.ends.pop(job.job_id)
+        job = failed[number % len(failed)]
+        self.world.redrive(job, dies=dies)
+        self.redrives += 1
+        self.ends.pop(job.job_id)
 
     @invariant()
     def each_version_has_one_job_at_most(self) -> None:
