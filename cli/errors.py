@@ -86,6 +86,9 @@ def _explain_aws(error: Exception) -> UserError | None:
     return None
 
 
+_NO_QUEUE = (".NonExistentQueue", "QueueDoesNotExist")
+
+
 def _credential_errors() -> tuple[type[Exception], ...]:
     from botocore import exceptions
 
@@ -103,7 +106,7 @@ def _explain_answer(error: Exception) -> UserError:
     code = response.get("Error", {}).get("Code", "")
     text = response.get("Error", {}).get("Message", "")
     asked = getattr(error, "operation_name", "the request")
-    if code in ("NoSuchBucket", "ResourceNotFoundException"):
+    if code in ("NoSuchBucket", "ResourceNotFoundException") or code.endswith(_NO_QUEUE):
         return UserError(
             f"The stage is not deployed here: {asked} found nothing ({text}).",
             remedy=f"Check --stage, account and region; the local stage needs `{program()} up`.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ClientError
 
 from cli.dead_letters import dead_letter_queues
+from cli.errors import UserError
 from cli.stage import Stage
 from cli.switches import Switches
 from contracts.outcomes import JobState
@@ -45,14 +46,14 @@ class Overview:
     Attributes:
         counts: Jobs by state, and whether these are all.
         oldest_open: The open job to which nothing has happened for longest.
-        depths: Queues and dead-letter queues by name; None where these credentials may not look.
-        running: Whether each part runs; None likewise.
+        depths: Queues and dead-letter queues by name, or why they could not be looked at.
+        running: Whether each part runs, or likewise.
     """
 
     counts: dict[JobState, tuple[int, bool]]
     oldest_open: JobRecord | None
-    depths: dict[str, Depth | None]
-    running: dict[str, bool] | None
+    depths: dict[str, Depth | str]
+    running: dict[str, bool] | str
 
     def plain(self) -> dict[str, Any]:
         """The same for scripts."""
@@ -60,8 +61,11 @@ class Overview:
             "counts": {state: count for state, (count, _) in self.counts.items()},
             "counts_are_complete": all(is_all for _, is_all in self.counts.values()),
             "oldest_open": self.oldest_open and self.oldest_open.job_id,
-            "queues": {name: depth and asdict(depth) for name, depth in self.depths.items()},
-            "running": self.running,
+            "queues": {
+                name: None if isinstance(depth, str) else asdict(depth)
+                for name, depth in self.depths.items()
+            },
+            "running": None if isinstance(self.running, str) else self.running,
         }
 
 
@@ -73,8 +77,8 @@ def look_over(stage: Stage) -> Overview:
     read = partial(_depth, sqs=stage.sqs, account=stage.names.account)
     with ThreadPoolExecutor(len(JobState) + len(names) + 2) as askers:
         oldest = askers.submit(_oldest_open, ledger)
-        running = askers.submit(_if_permitted, switches.read)
-        depths = askers.map(lambda name: _if_permitted(partial(read, name)), names)
+        running = askers.submit(_or_why_not, switches.read)
+        depths = askers.map(lambda name: _or_why_not(partial(read, name)), names)
         counts = askers.map(lambda state: ledger.count(state, most=MAX_COUNTED), JobState)
         return Overview(
             counts={
@@ -107,11 +111,12 @@ def _depth(queue: str, *, sqs: "SQSClient", account: str) -> Depth:
     )
 
 
-def _if_permitted(ask: Callable[[], T]) -> T | None:
-    """Whoever may only read jobs is shown those."""
+def _or_why_not(ask: Callable[[], T]) -> T | str:
+    """Whoever may only read jobs is shown those, and so is whose stage lacks a part."""
     try:
         return ask()
     except ClientError as error:
-        if error.response["Error"]["Code"].startswith("AccessDenied"):
-            return None
-        raise
+        code = error.response["Error"]["Code"]
+        return "(these credentials may not look)" if "AccessDenied" in code else f"({code})"
+    except UserError as error:
+        return f"({error.what})"

@@ -9,6 +9,7 @@ from cli.errors import Exit, UserError
 from cli.options import JOB_NAME_HELP, Json, Stage
 from cli.output import counted, messages, print_json, program, show, shown_id, shown_size
 from contracts.documents import to_dict
+from contracts.outcomes import JobState
 
 if TYPE_CHECKING:
     from contracts.results import ResultDocument
@@ -82,6 +83,12 @@ def _not_committed(record: "JobRecord") -> UserError:
             f"Job {name} has no results yet: it is {record.state}, attempt {record.attempt}.",
             remedy=f"Wait with `{program()} watch --until-done`.",
             code=Exit.UNFINISHED,
+        )
+    if record.state is JobState.SUCCEEDED:
+        return UserError(
+            f"The results of job {name} were committed, and are not there any more.",
+            remedy="docs/runbook.md says how what was deleted is taken back.",
+            code=Exit.DAMAGED,
         )
     rejected = record.state == "REJECTED"
     return UserError(

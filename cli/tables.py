@@ -68,17 +68,17 @@ def overview_table(overview: "Overview", *, option: str) -> RenderableType:
         facts.add_row("Oldest open", f"{what}, unchanged for {shown_age(job.updated_at)}{why}")
     for name, depth in overview.depths.items():
         facts.add_row(name, _shown_depth(name, depth, option))
-    if overview.running is None:
-        facts.add_row("Parts", "(these credentials may not look)")
+    if isinstance(overview.running, str):
+        facts.add_row("Parts", overview.running)
     elif resting := [part for part, runs in overview.running.items() if not runs]:
         remedy = f" Go on with: {program()} resume{option}"
         facts.add_row("Paused", Text(f"{', '.join(resting)}.{remedy}", style="yellow"))
     return facts
 
 
-def _shown_depth(name: str, depth: "Depth | None", option: str) -> Text:
-    if depth is None:
-        return Text("(these credentials may not look)")
+def _shown_depth(name: str, depth: "Depth | str", option: str) -> Text:
+    if isinstance(depth, str):
+        return Text(depth)
     if name.endswith("-dlq"):
         count = counted(depth.waiting + depth.in_work, "dead letter")
         remedy = f". Look with: {program()} redrive --dry-run{option}"

@@ -5,7 +5,7 @@ import pytest
 from cli.errors import UserError
 from cli.fetch import fetch_results
 from cli.stage import Stage
-from contracts.keys import DETECTIONS_FILE, attempt_prefix, job_prefix
+from contracts.keys import DETECTIONS_FILE, attempt_prefix, job_prefix, result_key
 from contracts.results import ResultDocument
 from lambdas.common.ledger import JobRecord
 from lambdas.settle.commit import read_result
@@ -119,3 +119,16 @@ def test_a_rejected_job_says_why_it_has_no_results(stage: Stage, commands: Comma
 
     assert done.exit_code == 65
     assert "truncated: Upload the whole file." in done.errors
+
+
+def test_results_that_were_deleted_are_said_to_be_gone(
+    stage: Stage, job: JobRecord, commands: Commands
+) -> None:
+    key = result_key(job.source.key, job.job_id)
+    stage.s3.delete_object(Bucket=stage.names.results_bucket, Key=key)
+
+    done = commands("results", job.job_id, "--stage", "dev")
+
+    assert done.exit_code == 74
+    assert "not there any more" in done.errors
+    assert "runbook" in done.errors

@@ -251,6 +251,17 @@ def test_jobs_beyond_the_bound_are_not_said_to_be_all(
     assert re.search(r"\b[1-8]\+ RECEIVED", commands("status", "--stage", "dev").output)
 
 
+def test_a_queue_that_is_gone_is_seen(stage: Stage, commands: Commands) -> None:
+    queue = stage.names.completions_queue
+    stage.sqs.delete_queue(QueueUrl=stage.sqs.get_queue_url(QueueName=queue)["QueueUrl"])
+
+    done = commands("status", "--stage", "dev")
+
+    assert done.exit_code == 0
+    (line,) = [it for it in done.output.splitlines() if it.startswith(f"{queue} ")]
+    assert "NonExistentQueue" in line or "QueueDoesNotExist" in line
+
+
 def test_whoever_may_only_read_jobs_is_shown_those(
     stage: Stage, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
