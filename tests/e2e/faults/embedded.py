@@ -100,7 +100,9 @@ class EmbeddedFaults:
         finally:
             ended.set()
             watcher.join()
-        return run.judge(len(struck))
+        if strike in (_kill_decoding, _kill_writing):
+            return run.judge(len(struck))
+        return run.judge(sum(job.attempt > 1 for job in run.jobs()))  # whom it cost an attempt
 
     def _kill_functions(self, role: str) -> Verdict:
         killed = 0

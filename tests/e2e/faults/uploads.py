@@ -10,7 +10,7 @@ from lambdas.common.ledger import JobRecord
 from tests.e2e.faults.cloud import BreakableCloud
 from tests.e2e.faults.report import Verdict
 
-PATIENCE_S = 180.0
+PATIENCE_S = 120.0
 
 
 class Uploads:
@@ -43,10 +43,19 @@ class Uploads:
         return done
 
     def wait(self, condition: Callable[[list[JobRecord]], bool]) -> None:
-        """Until it holds; not for ever."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not condition(self.jobs()):
-            if time.monotonic() > deadline:
+        """
+        Until it holds.
+
+        Raises:
+            TimeoutError: It did not, and for long nothing had happened to any job.
+        """
+        before: set[str] | None = None
+        deadline = 0.0
+        while not condition(jobs := self.jobs()):
+            now = {f"{job.job_id} {job.updated_at} {job.published}" for job in jobs}
+            if now != before:
+                before, deadline = now, time.monotonic() + PATIENCE_S
+            elif time.monotonic() > deadline:
                 raise TimeoutError(self._prefix)
             time.sleep(0.25)
 
