@@ -103,7 +103,7 @@ def open_video(
             reopen=lambda: open_source(path, limits, careful=True),
             check=check,
         )
-        first = _first_picture(pictures, source.stream.frames)
+        first = _first_picture(pictures, source.stream.frames, source.limits)
         source.limits.check_pixels(first.image.width, first.image.height)
         yield Video(
             container=source.container,
@@ -277,7 +277,7 @@ def use_threads(context: VideoCodecContext, kind: str, count: int = 0) -> None:
     context.thread_count = count
 
 
-def _first_picture(pictures: PictureStream, promised_frames: int) -> Picture:
+def _first_picture(pictures: PictureStream, promised_frames: int, limits: Limits) -> Picture:
     first = next(pictures, None)
     if first is not None:
         return first
@@ -289,8 +289,8 @@ def _first_picture(pictures: PictureStream, promised_frames: int) -> Picture:
     if pictures.damaged_count:
         raise RejectedVideoError(
             RejectionCode.UNREADABLE,
-            "No frame of the video could be decoded: it is damaged, encrypted or in an unsupported "
-            "form of its codec.",
+            "No frame of the video could be decoded: it is damaged, encrypted, in an unsupported "
+            f"form of its codec, or claims more than {limits.max_pixels:,} pixels.",
         )
     raise RejectedVideoError(RejectionCode.NO_FRAMES, "The video stream holds no frames.")
 
