@@ -96,6 +96,23 @@ def test_the_walk_by_age_goes_from_the_oldest_of_all_partitions_page_by_page(
     assert list(ledger.older_than(JobState.DISPATCHED, before=at(30), limit=5)) == []
 
 
+def test_a_backend_that_took_an_earlier_start_is_not_the_one_that_runs_now(stage: Stage) -> None:
+    ledger = stage.ledger()
+    job = entered(ledger, 1)
+
+    def dispatched(attempt: int, start: int) -> bool:
+        return ledger.dispatched(
+            job.job_id, attempt, start=start, route="processing", reason="Only.", backend_ref="x"
+        )
+
+    assert ledger.restart(job.job_id, 1, start=1, reason="full")
+    assert not dispatched(1, 1)
+    assert ledger.retry(job.job_id, 1, code="x", message="y")
+    assert not dispatched(1, 2)
+    assert dispatched(2, 1)
+    assert not dispatched(2, 1)
+
+
 def test_a_job_that_was_looked_at_is_young_again_but_not_one_that_moved(stage: Stage) -> None:
     ledger = stage.ledger()
     job = entered(ledger, 1)

@@ -91,12 +91,21 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world.end_next_job(ending, heard=heard)
 
     @precondition(lambda self: self.world.messages)
-    @rule()
-    def bring_a_job_to_its_commit(self) -> None:
-        """Chance alone comes to these places too seldom."""
+    @rule(crash=crashes, cancelled_at=st.none() | st.integers(0, 2))
+    def bring_a_job_to_its_commit(
+        self, crash: tuple[int, bool] | None, cancelled_at: int | None
+    ) -> None:
+        """Chance alone comes to this place too seldom; a cancellation may be handled around it."""
         self.world.deliver_all()
-        if self.world.running:
-            self.world.end_next_job(Ending.WHOLE, heard=True)
+        if not self.world.running:
+            return
+        self.world.end_next_job(Ending.WHOLE, heard=True)
+        if cancelled_at is None:
+            self.world.deliver(0, crash=crash)
+        else:
+            self.world.cancel(0)
+            commit = (cancelled_at, lambda: self.world.deliver(1, crash=crash))
+            self.world.deliver(0, meanwhile=commit)
 
     @precondition(lambda self: self.world.messages or self.world.running)
     @rule(ending=st.sampled_from([Ending.DIES_WRITING, Ending.DISK_FULL]))
