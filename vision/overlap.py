@@ -119,8 +119,8 @@ class Line:
                 self._changed.notify_all()
 
         thread = threading.Thread(target=work, name=name, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
         while True:
             with self._changed:
                 self._await(lambda: bool(ready) or is_over)

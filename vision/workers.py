@@ -135,14 +135,14 @@ class _Pool:
         )
 
     def _submit(self, task: DecodeTask) -> None:
-        job = _Job(task)
-        with self._changed:
-            self._jobs.append(job)
         if len(self._threads) < self._parallelism.workers:
             name = f"decode-{len(self._threads)}"
             thread = threading.Thread(target=self._work, name=name, daemon=True)
+            thread.start()  # may fail, and then nobody may wait for it or for the job
             self._threads.append(thread)
-            thread.start()
+        job = _Job(task)
+        with self._changed:
+            self._jobs.append(job)
         self._queue.put(job)
 
     def _head_frames(self) -> Iterator[Frame]:

@@ -85,6 +85,35 @@ def test_damage_is_found_by_decoders_of_several_threads(
     assert fallbacks
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_thread_that_cannot_be_started_ends_the_decoding(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def start_or_fail(thread: threading.Thread) -> None:
+        if thread.name == f"decode-{number}":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    @contextmanager
+    def open_decoder(_threads: int) -> Iterator[Decode]:
+        yield lambda task: (frame(wanted.frame_index) for wanted in task.wanted.values())
+
+    def take() -> None:
+        try:
+            list(decode_tasks(map(task, range(6)), open_decoder, Parallelism(4)))
+        except RuntimeError as error:
+            raised.append(str(error))
+
+    raised: list[str] = []
+    monkeypatch.setattr(threading.Thread, "start", start_or_fail)
+    taker = threading.Thread(target=take, daemon=True)
+    taker.start()
+    taker.join(10)
+    assert raised == ["can't start new thread"]
+
+
 def task(number: int) -> DecodeTask:
     picture = CodedPicture(0, True, True, True)
     packet = IndexedPacket(0, Packet(bytes(100)), picture, number, number, 1, 0, False)
