@@ -9,7 +9,7 @@ import errno
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +142,10 @@ class PictureStream(PacketStream):
     def __next__(self) -> Picture:
         return next(self._pictures)
 
+    def close(self) -> None:
+        """Close the file, where it was opened anew."""
+        self._pictures.close()
+
     @property
     def is_numbered(self) -> bool:
         return self._numbers.is_certain
@@ -154,7 +158,7 @@ class PictureStream(PacketStream):
     def _is_damaged(self) -> bool:
         return self.damaged_count > 0 or self.has_failed
 
-    def _found(self, images: Iterator[VideoFrame]) -> Iterator[Picture]:
+    def _found(self, images: Iterator[VideoFrame]) -> Generator[Picture, None, None]:
         for image in images:
             yield Picture(image, *self._numbers.find(image, is_damaged=self._is_damaged))
 

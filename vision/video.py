@@ -7,7 +7,7 @@ containers, so a hostile playlist can neither fetch anything nor read other file
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -103,18 +103,19 @@ def open_video(
             reopen=lambda: open_source(path, limits, careful=True),
             check=check,
         )
-        first = _first_picture(pictures, source.stream.frames, source.limits)
-        source.limits.check_pixels(first.image.width, first.image.height)
-        yield Video(
-            container=source.container,
-            stream=source.stream,
-            facts=video_facts(source, first),
-            first=first,
-            pictures=pictures,
-            limits=source.limits,
-            warnings=source.warnings,
-            file_size_bytes=source.file_size_bytes,
-        )
+        with closing(pictures):
+            first = _first_picture(pictures, source.stream.frames, source.limits)
+            source.limits.check_pixels(first.image.width, first.image.height)
+            yield Video(
+                container=source.container,
+                stream=source.stream,
+                facts=video_facts(source, first),
+                first=first,
+                pictures=pictures,
+                limits=source.limits,
+                warnings=source.warnings,
+                file_size_bytes=source.file_size_bytes,
+            )
 
 
 @contextmanager

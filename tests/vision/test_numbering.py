@@ -1,5 +1,7 @@
 """Frames that are lost to damage are counted and named; all others keep their indices and times."""
 
+import gc
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from contracts.results import ResultWarning
 from tests.vision.readings import Reading, read
 from tests.vision.videos import B_FRAMES, VideoSpec, join, make_video, read_number
 from vision.models.base import ModelInput
+from vision.video import open_video
 
 AS_IT_IS = ModelInput(None)
 INTRA = {
@@ -141,3 +144,21 @@ def test_a_broadcast_that_begins_between_key_frames_begins_with_its_first(tmp_pa
     reading = read(late, model_input=AS_IT_IS)
     assert [read_number(frame.pixels) for frame in reading.frames] == list(range(12, 40))
     assert indices(reading) == list(range(28))
+
+
+def test_a_damaged_file_is_closed_with_its_video(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "video.mp4", INTRA["mjpeg.mp4"])
+    destroy(path, 3)
+    gc.disable()  # what only the collector closes may stay open for long
+    try:
+        with open_video(path) as video:
+            assert len(list(itertools.islice(video.pictures, 8))) == 8
+            assert is_open(path)
+        assert not is_open(path)
+    finally:
+        gc.enable()
+
+
+def is_open(path: Path) -> bool:
+    links = Path("/proc/self/fd").iterdir()
+    return any(link.is_symlink() and link.readlink() == path for link in links)
