@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from contracts.env import Names
 from contracts.keys import attempt_prefix, job_files_prefix, result_key
 from local.config import ACCOUNT, REGION
-from tests.e2e.iam.flow import EnforcedStage
+from tests.e2e.iam.enforced import EnforcedStage
 from tests.e2e.iam.principals import ADMINISTRATOR, FOREIGN, Principals
 
 _JOB = "0" * 32

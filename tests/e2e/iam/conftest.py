@@ -7,7 +7,8 @@ import pytest
 
 from local.cloud import EmbeddedCloud
 from local.config import CloudConfig
-from tests.e2e.iam.flow import INSTANCE_QUOTA, EnforcedStage
+from tests.e2e.iam.enforced import EnforcedStage
+from tests.e2e.iam.flow import INSTANCE_QUOTA
 
 
 @pytest.fixture(scope="package")

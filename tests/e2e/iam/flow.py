@@ -8,32 +8,25 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from contracts.documents import from_json
-from contracts.env import RECONCILE_VARIABLE, SETTINGS_VARIABLE
-from contracts.keys import bundle_key
-from contracts.messages import METADATA_MODEL, Source, job_id, pipeline_digest
-from contracts.outcomes import JobState, RejectionCode
-from contracts.pipeline import PipelineSettings
+from contracts.documents import to_json
+from contracts.messages import (
+    METADATA_MODEL,
+    METADATA_SELECT,
+    Completion,
+    Source,
+)
+from contracts.outcomes import JobState, Outcome, RejectionCode
 from lambdas.common.record import new_record, utc_now
-from local.authority import Authority
-from local.cloud import EmbeddedCloud
-from local.state import read_state
-from tests.e2e.iam.policies import functions
-from tests.e2e.stage import LocalStage, object_created
-from tests.vision.bad_videos import after_moov
-from tests.vision.models.graphs import a_bundle, a_spec, constant_graph, plain_outputs
-from tests.vision.videos import VideoSpec, make_video
-from vision.models.bundle import bundle_digest
+from tests.e2e.iam.enforced import EnforcedStage
+from tests.e2e.stage import object_created
 
 POLL_S = 0.1
 RECONCILE_S = 2.0
 INSTANCE_QUOTA = 12
 """More than the jobs of one flow, and few enough to be taken all at once."""
 BUSY_PATIENCE_S = 15.0
-_OUTCOMES = "iam-outcomes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,158 +38,6 @@ class Expected:
     state: JobState
     attempt: int = 1
     code: RejectionCode | None = None
-
-
-class EnforcedStage(LocalStage):
-    """The stage of a cloud that enforces IAM, with an ear at its topic and an eye on refusals."""
-
-    def __init__(self, cloud: EmbeddedCloud, folder: Path) -> None:
-        super().__init__(cloud)
-        self.cloud = cloud
-        self.sagemaker = cloud.client("sagemaker")
-        self.logs = cloud.client("logs")
-        self.functions = functions(cloud)
-        kms = cloud.client("kms")
-        self.key = kms.describe_key(KeyId=self.names.key_alias)["KeyMetadata"]["Arn"]
-        self.settings = self._settings()
-        self.video = make_video(folder / "video.mp4", VideoSpec(frame_count=12)).read_bytes()
-        after_moov(folder / "broken.mp4")
-        self.broken = (folder / "broken.mp4").read_bytes()
-        self.bundle = self._push_bundle(folder)
-        self.ear = self._subscribe()
-        self.authority = Authority(read_state(cloud.config.state_file).endpoints)
-        self._hurry_reconcile()
-        self.idle_role = self._idle_role()
-
-    def refusals(self) -> list[dict[str, str]]:
-        """Everything that was refused to anyone since the cloud came up."""
-        file = self.cloud.config.refusals
-        lines = file.read_text().splitlines() if file.exists() else []
-        return [json.loads(line) for line in lines]
-
-    def source(self, key: str, body: bytes, **metadata: str) -> Source:
-        """Upload a file; the version that came of it."""
-        put = self.s3.put_object(
-            Bucket=self.names.uploads_bucket, Key=key, Body=body, Metadata=metadata
-        )
-        etag, version = put["ETag"].strip('"'), put["VersionId"]
-        return Source(self.names.uploads_bucket, key, etag, len(body), version)
-
-    def job_of(self, source: Source, model: str | None = None) -> str:
-        """The job that a version becomes."""
-        pipeline = pipeline_digest(self.settings.model(model), self.settings.selection(None))
-        return job_id(source, pipeline)
-
-    def quieten(self) -> None:
-        """Forget whatever a run left in queues and jobs."""
-        for queue in (self.names.uploads_queue, self.names.completions_queue, _OUTCOMES):
-            self.sqs.purge_queue(QueueUrl=self.sqs.get_queue_url(QueueName=queue)["QueueUrl"])
-        running = self.sagemaker.list_processing_jobs(StatusEquals="InProgress", MaxResults=100)
-        for job in running["ProcessingJobSummaries"]:
-            self.stop(job["ProcessingJobName"])
-        pages = self.s3.get_paginator("list_object_versions")
-        for page in pages.paginate(Bucket=self.names.uploads_bucket):
-            for version in page.get("Versions", []):
-                self.s3.delete_object(
-                    Bucket=self.names.uploads_bucket,
-                    Key=version["Key"],
-                    VersionId=version["VersionId"],
-                )
-
-    def stop(self, name: str) -> bool:
-        """Stop a Processing job; False where there is none that runs."""
-        try:
-            self.sagemaker.stop_processing_job(ProcessingJobName=name)
-        except self.sagemaker.exceptions.ClientError:
-            return False
-        return True
-
-    def heard(self) -> set[str]:
-        """The ids of jobs whose outcome the topic told since the last time."""
-        found: set[str] = set()
-        while messages := self.sqs.receive_message(QueueUrl=self.ear, MaxNumberOfMessages=10).get(
-            "Messages"
-        ):
-            for message in messages:
-                found.add(json.loads(json.loads(message["Body"])["Message"])["job_id"])
-                self.sqs.delete_message(QueueUrl=self.ear, ReceiptHandle=message["ReceiptHandle"])
-        return found
-
-    def logged_since(self, function: str, at_s: float) -> bool:
-        """Whether a function wrote a log since then."""
-        streams = self.logs.describe_log_streams(logGroupName=f"/aws/lambda/{function}")
-        return any(s["creationTime"] >= at_s * 1000 for s in streams["logStreams"])
-
-    def reconcile(self) -> None:
-        """Let the schedule of reconcile come, which finds what is a second old."""
-        self.authority.run_schedules()
-
-    def restart_functions(self) -> None:
-        """Let the functions start anew: what they have looked up is forgotten."""
-        functions = self.cloud.client("lambda")
-        for name in self.functions:
-            found = functions.get_function_configuration(FunctionName=name)
-            variables = found["Environment"]["Variables"] | {"STARTED": str(time.time())}
-            functions.update_function_configuration(
-                FunctionName=name, Environment={"Variables": variables}
-            )
-
-    def _hurry_reconcile(self) -> None:
-        functions = self.cloud.client("lambda")
-        name = self.names.function("reconcile")
-        variables = functions.get_function_configuration(FunctionName=name)["Environment"][
-            "Variables"
-        ]
-        ages = {f"{what}_after_s": 1 for what in ("received", "dispatched", "uploaded")}
-        hurried = json.loads(variables[RECONCILE_VARIABLE]) | ages
-        variables[RECONCILE_VARIABLE] = json.dumps(hurried)
-        functions.update_function_configuration(
-            FunctionName=name, Environment={"Variables": variables}
-        )
-
-    def _settings(self) -> PipelineSettings:
-        function = self.cloud.client("lambda").get_function_configuration(
-            FunctionName=self.names.function("dispatch")
-        )
-        return from_json(PipelineSettings, function["Environment"]["Variables"][SETTINGS_VARIABLE])
-
-    def _idle_role(self) -> str:
-        """A role of another's jobs, which need no permissions."""
-        trust = {
-            "Effect": "Allow",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-        made = self.cloud.client("iam").create_role(
-            RoleName=f"idle-{time.time_ns()}",
-            AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}),
-        )
-        arn: str = made["Role"]["Arn"]
-        return arn
-
-    def _push_bundle(self, folder: Path) -> str:
-        path = a_bundle(folder, constant_graph(plain_outputs([], [], [])), a_spec())
-        digest = bundle_digest(path)
-        self.s3.put_object(
-            Bucket=self.names.models_bucket, Key=bundle_key(digest), Body=path.read_bytes()
-        )
-        return f"bundle:{digest}"
-
-    def _subscribe(self) -> str:
-        arn = self.names.arn("sqs", _OUTCOMES)
-        policy = {
-            "Statement": {
-                "Effect": "Allow",
-                "Principal": {"Service": "sns.amazonaws.com"},
-                "Action": "sqs:SendMessage",
-                "Resource": arn,
-            }
-        }
-        url: str = self.sqs.create_queue(
-            QueueName=_OUTCOMES, Attributes={"Policy": json.dumps(policy)}
-        )["QueueUrl"]
-        self.sns.subscribe(TopicArn=self.names.outcomes_topic_arn, Protocol="sqs", Endpoint=arn)
-        return url
 
 
 def run_flow(
@@ -229,6 +70,7 @@ class _Flow:
         self._known = len(stage.refusals())
         self._expected: dict[str, Expected] = {}
         self._to_stop: str | None = None
+        self._to_cancel: str | None = None
         self._reconcile_at_s = time.monotonic() + RECONCILE_S
         self._settled: set[str] = set()
         self._heard: set[str] = set()
@@ -244,6 +86,7 @@ class _Flow:
         self._expected["lost"] = self._lost(f"{self._prefix}/lost.mp4")
         for name, step in steps.items():
             self._expected[name] = step(f"{self._prefix}/{name}.mp4")
+        self._to_cancel = self._expected["cancelled"].job_id
         self._to_stop = stage.names.processing_job(self._expected["retried"].job_id, 1)
 
     def _steps(self) -> Mapping[str, Callable[[str], Expected]]:
@@ -257,6 +100,7 @@ class _Flow:
             "replaced": self._replaced,
             "forgotten": self._forgotten,
             "unknown-bundle": self._unknown_bundle,
+            "cancelled": self._cancelled,
         }
 
     def _retried(self, key: str) -> Expected:
@@ -350,6 +194,26 @@ class _Flow:
         stage.ledger.create(record)
         return self._rejected(source, RejectionCode.SOURCE_MISSING)
 
+    def _cancelled(self, key: str) -> Expected:
+        """Takes long enough to be cancelled while it runs."""
+        stage = self._stage
+        source = stage.source(key, stage.long_video, **{METADATA_SELECT: "all"})
+        job = stage.job_of(source, select="all")
+        return Expected(key, job, JobState.REJECTED, code=RejectionCode.CANCELLED)
+
+    def _cancel(self, job_id: str) -> bool:
+        """Cancel a job as an operator does, once it runs."""
+        stage = self._stage
+        record = stage.ledger.get(job_id)
+        if record is None or record.state is not JobState.DISPATCHED:
+            return False
+        cancellation = Completion(
+            job_id, 1, Outcome.REJECTED, code=RejectionCode.CANCELLED, message="No longer wanted."
+        )
+        url = stage.sqs.get_queue_url(QueueName=stage.names.completions_queue)["QueueUrl"]
+        stage.sqs.send_message(QueueUrl=url, MessageBody=to_json(cancellation))
+        return True
+
     def _rejected(self, source: Source, code: RejectionCode) -> Expected:
         return Expected(source.key, self._stage.job_of(source), JobState.REJECTED, code=code)
 
@@ -366,6 +230,8 @@ class _Flow:
         """What is not yet as it must be."""
         if self._to_stop and self._stage.stop(self._to_stop):
             self._to_stop = None
+        if (cancelled := self._to_cancel) and self._cancel(cancelled):
+            self._to_cancel = None
         if time.monotonic() >= self._reconcile_at_s:
             self._stage.reconcile()
             self._reconcile_at_s = time.monotonic() + RECONCILE_S

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from tests.e2e.iam.boundaries import boundaries
 from tests.e2e.iam.conftest import enforced_cloud
-from tests.e2e.iam.flow import EnforcedStage, run_flow
+from tests.e2e.iam.enforced import EnforcedStage
+from tests.e2e.iam.flow import run_flow
 from tests.e2e.iam.policies import Grant, grants, many, policies
 from tests.e2e.iam.principals import Principals
 from tests.e2e.iam.unasked import reason_unasked

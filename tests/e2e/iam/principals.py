@@ -12,7 +12,7 @@ from botocore.config import Config
 from local.authority import Authority
 from local.config import ACCOUNT, REGION
 from local.state import read_state
-from tests.e2e.iam.flow import EnforcedStage
+from tests.e2e.iam.enforced import EnforcedStage
 from tests.e2e.iam.policies import many
 
 ADMINISTRATOR = "administrator"

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.iam.boundaries import boundaries
-from tests.e2e.iam.flow import EnforcedStage
+from tests.e2e.iam.enforced import EnforcedStage
 from tests.e2e.iam.principals import Principals
 
 pytestmark = pytest.mark.embedded_cloud

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.e2e.iam.flow import EnforcedStage, run_flow
+from tests.e2e.iam.enforced import EnforcedStage
+from tests.e2e.iam.flow import run_flow
 from tests.e2e.stage import PATIENCE_S
 
 pytestmark = pytest.mark.embedded_cloud
