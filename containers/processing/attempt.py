@@ -13,7 +13,7 @@ from containers.processing.logs import log
 from containers.processing.pulse import Pulse
 from containers.processing.work import Task, check_source
 from contracts.messages import InferenceRequest, Model
-from contracts.outcomes import RejectionCode, RetryCode
+from contracts.outcomes import RetryCode
 from contracts.results import AttemptDocument, Engine
 from vision.cores import available_cores
 from vision.faults import DecodeMemoryError, RejectedVideoError
@@ -68,14 +68,12 @@ class Attempts:
     Makes attempts; each model is loaded once.
 
     Attributes:
-        memory_bytes: What this process may hold.
         load: As `vision.models.load.load_model`, which is taken unless given.
     """
 
     arguments: Arguments
     tree: MlTree
     pulse: Pulse
-    memory_bytes: int
     load: LoadModel | None = None
     _models: dict[Model, _WatchedModel] = field(default_factory=dict)
 
@@ -85,6 +83,7 @@ class Attempts:
 
         Raises:
             UsageError: The arguments make no sense for the model.
+            DecodeMemoryError: Reading the video took more memory than was left here.
         """
         start = time.perf_counter()
         facts: dict[str, Any] = {"key": task.name}
@@ -92,7 +91,7 @@ class Attempts:
             request = task.request()
             facts |= {"job_id": request.job_id, "attempt": request.attempt}
             document = self._attempt(task, request)
-        except UsageError:
+        except (UsageError, DecodeMemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - the other videos of the shard must be processed
             log(logging.ERROR, "attempt failed", error=error, **facts)
@@ -111,7 +110,12 @@ class Attempts:
         return None
 
     def examine(self, task: Task) -> None:
-        """Decode what an attempt would, without a model: to see whether decoding alone crashes."""
+        """
+        Decode what an attempt would, without a model: to see whether decoding alone crashes.
+
+        Raises:
+            MemoryError: It takes more memory than there is.
+        """
         if task.video is None:
             return
         reader = VideoReader(
@@ -125,6 +129,8 @@ class Attempts:
         try:
             for _ in reader.frames():
                 pass
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001 - only what kills the process counts here
             log(logging.INFO, "examined", key=task.name, reason=str(error))
 
@@ -147,25 +153,16 @@ class Attempts:
             sized_input(model.input, self.arguments.image_size)
         except ValueError as error:
             raise UsageError(f"--image-width, --image-height: {error}") from error
-        try:
-            return process_video(
-                path=video,
-                request=request,
-                model=model,
-                folder=folder,
-                image_size=self.arguments.image_size,
-                limits=self._limits,
-                parallelism=self._parallelism,
-                alive=self.pulse.beat,
-            )
-        except DecodeMemoryError as error:
-            log(logging.ERROR, "out of memory", error=error, key=task.name)
-            too_large = RejectedVideoError(
-                RejectionCode.TOO_LARGE,
-                f"Reading the video takes more memory than the {self.memory_bytes:,} bytes that a "
-                "job has here. Scale it down, or copy the pictures into a new file.",
-            )
-            return write_rejection(request=request, rejection=too_large, folder=folder)
+        return process_video(
+            path=video,
+            request=request,
+            model=model,
+            folder=folder,
+            image_size=self.arguments.image_size,
+            limits=self._limits,
+            parallelism=self._parallelism,
+            alive=self.pulse.beat,
+        )
 
     def _model(self, identity: Model) -> _WatchedModel:
         if identity not in self._models:

@@ -94,7 +94,7 @@ class _Instance:
         # Decoders and engines are loaded in the process apart, and in no other.
         from containers.processing.attempt import Attempts
 
-        return Attempts(self._arguments, self._tree, pulse, self._memory_bytes, self._load)
+        return Attempts(self._arguments, self._tree, pulse, self._load)
 
     def _bury(self, number: int, death: Death) -> Answer:
         """What a death means: the video is at fault where it alone can have been."""
@@ -103,7 +103,7 @@ class _Instance:
         folder = self._tree.attempt_folder(request.output.prefix)
         shutil.rmtree(folder, ignore_errors=True)
         log(logging.ERROR, "worker died", key=task.name, job_id=request.job_id, death=death)
-        rejection = _stall(death) or (self._crash(task) if death.is_crash else None)
+        rejection = _stall(death) or self._repeated(task, death)
         if rejection is None:
             return _described(death)
         if self._supervisor.alone(lambda _: _reject(request, rejection, folder)):
@@ -111,15 +111,24 @@ class _Instance:
         log(logging.INFO, "attempt ended", key=task.name, code=rejection.code)
         return None
 
-    def _crash(self, task: Task) -> RejectedVideoError | None:
-        again = self._supervisor.alone(lambda pulse: self._attempts(pulse).examine(task))
-        if again is None or not again.is_crash:
+    def _repeated(self, task: Task, death: Death) -> RejectedVideoError | None:
+        """The video's part in a death: models, and what other videos left, may have caused it."""
+        if not (death.is_crash or death.is_memory):
             return None
-        return RejectedVideoError(
-            RejectionCode.UNREADABLE,
-            "The decoder crashes on this video, which is damaged or made to do so. Encode it anew, "
-            "such as to H.264.",
-        )
+        again = self._supervisor.alone(lambda pulse: self._attempts(pulse).examine(task))
+        if again is not None and again.is_memory:
+            return RejectedVideoError(
+                RejectionCode.TOO_LARGE,
+                f"Reading the video takes more memory than the {self._memory_bytes:,} bytes that a "
+                "job has here. Scale it down, or copy the pictures into a new file.",
+            )
+        if again is not None and again.is_crash:
+            return RejectedVideoError(
+                RejectionCode.UNREADABLE,
+                "The decoder crashes on this video, which is damaged or made to do so. Encode it "
+                "anew, such as to H.264.",
+            )
+        return None
 
 
 def _reject(request: InferenceRequest, rejection: RejectedVideoError, folder: Path) -> None:
@@ -144,6 +153,8 @@ def _described(death: Death) -> str:
         return f"{RetryCode.TIME_LIMIT}: {who} stood still for {death.stalled_s:.0f} s"
     if death.is_crash:
         return f"{RetryCode.CRASHED}: signal {death.signal} in native code"
+    if death.is_memory:
+        return "out of memory, of which models and other videos may have left too little"
     if death.signal is not None:
         return f"killed by signal {death.signal}, as it is when the machine is out of memory"
     return f"{RetryCode.CRASHED}: the process ended early; its log says why"

@@ -28,6 +28,8 @@ Answer = str | None
 _POLL_S = 0.1
 _DISK_SHARE = 0.5
 """Who waited for a disk at so many looks is not at fault; a decoder's deadlock waits for none."""
+_OUT_OF_MEMORY = 12
+"""The exit status of a process whose work raised a MemoryError: Linux's number for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,14 @@ class Death:
         stalled_s: How long nothing had come forth when it was killed for that; else None.
         is_waiting: Whether it waited for the machine's disks meanwhile.
         is_engine: Whether a model was at work meanwhile, or being loaded.
+        is_memory: Whether its work ended for want of memory.
     """
 
     signal: int | None
     stalled_s: float | None = None
     is_waiting: bool = False
     is_engine: bool = False
+    is_memory: bool = False
 
     @property
     def is_crash(self) -> bool:
@@ -124,7 +128,8 @@ class Worker:
             return Death(signal.SIGKILL, *self._stall)
         if status == 0:
             return None
-        return Death(os.WTERMSIG(status) if os.WIFSIGNALED(status) else None)
+        code = os.waitstatus_to_exitcode(status)
+        return Death(-code if code < 0 else None, is_memory=code == _OUT_OF_MEMORY)
 
     def kill(self) -> None:
         """End it, whatever it is at."""
@@ -145,6 +150,8 @@ def _work(
         code = 0
     except UsageError as error:
         _send(writer, {"usage": str(error)})
+    except MemoryError:
+        code = _OUT_OF_MEMORY
     except BaseException:  # noqa: BLE001 - nothing of the parent's stack may run on here
         traceback.print_exc()
     finally:

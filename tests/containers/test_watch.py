@@ -16,7 +16,12 @@ from contracts.limits import VideoLimits
 from contracts.messages import InferenceRequest
 from contracts.models import resolve_model
 from contracts.outcomes import ExitCode, RejectionCode
-from tests.containers.hostile import DECODER_FAULTS, MODEL_CRASH_WIDTH, MODEL_WAIT_WIDTH
+from tests.containers.hostile import (
+    DECODER_FAULTS,
+    MODEL_CRASH_WIDTH,
+    MODEL_KEEP_WIDTH,
+    MODEL_WAIT_WIDTH,
+)
 from tests.containers.ml_tree import REPOSITORY, Tree
 from tests.vision.attempts import any_request
 from tests.vision.videos import VideoSpec, make_video
@@ -43,7 +48,7 @@ def ask(tree: Tree, *names: str) -> dict[str, InferenceRequest]:
     tree.videos.mkdir(parents=True, exist_ok=True)
     requests = {}
     for name in names:
-        size = (WIDTHS.get(name, 96), 64)
+        size = ({**WIDTHS, "keep": MODEL_KEEP_WIDTH}.get(name, 96), 64)
         path = make_video(tree.videos / f"{name}.mp4", VideoSpec(frame_count=3, size=size))
         requests[name] = any_request(path, model=PEOPLE)
     tree.ask(*requests.values())
@@ -70,6 +75,17 @@ def test_each_fault_costs_its_own_video_and_no_other(tree: Tree) -> None:
         message = tree.attempt(requests[name]).message
         assert message is not None
         assert message.endswith(".")
+
+
+def test_a_video_that_finds_no_memory_is_not_refused_for_what_a_model_keeps(tree: Tree) -> None:
+    requests = ask(tree, "keep", "take", "last")
+    ended = tree.run("--max-memory-bytes", "1000000000", module="tests.containers.hostile")
+    assert ended.code == ExitCode.RETRYABLE, ended
+    codes = {attempt.source.key: attempt.code for attempt in tree.attempts()}
+    assert codes == {"keep.mp4": None, "last.mp4": None}
+    assert re.search(r"take\.mp4: out of memory", tree.message), tree.message
+    folder = tree.attempt_folder(requests["take"])
+    assert not folder.exists() or not any(it.is_file() for it in folder.rglob("*"))
 
 
 def test_what_a_dead_process_leaves_behind_is_taken_away(tree: Tree, tmp_path: Path) -> None:
