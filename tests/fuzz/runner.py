@@ -39,7 +39,7 @@ class Result:
 
     Attributes:
         outcome: `succeeded`, a rejection's code, `retryable` or `no outcome`.
-        death: `crashed` or `hung`, where the process that read it had to be replaced.
+        death: `crashed` or `hung`, where the process that read it had to be replaced for that.
         details: What a person needs to look into it.
         faults: Ways in which the container broke its promise.
     """
@@ -96,7 +96,7 @@ def _result(
     wall_s = max((float(line.get("wall_s", 0.0)) for line in ends), default=0.0)
     details = "; ".join(_shown(line) for line in died + failed)
     death = ""
-    if died:
+    if died and "is_memory=True" not in str(died[0]["death"]):
         death = "crashed" if "stalled_s=None" in str(died[0]["death"]) else "hung"
     folder = tree.attempt_folder(request)
     if not (folder / "attempt.json").exists():
