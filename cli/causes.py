@@ -44,8 +44,8 @@ def _failures(group: str, letters: Sequence[Letter], logs: Any) -> dict[str, str
     try:
         for _, page in zip(range(_MAX_PAGES), pages, strict=False):
             lines = (event["message"] for event in page["events"])
-            found |= {name: why for name, why in _read(lines) if name in wanted}
-            if found.keys() == wanted:
+            found |= dict(_read(lines))
+            if wanted <= found.keys():
                 break
     except ClientError:  # no log, or not for these credentials: moving letters needs no reasons
         pass

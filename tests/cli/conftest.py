@@ -95,7 +95,9 @@ def _schedule(names: Names) -> None:
     boto3.client("sqs", REGION).create_queue(QueueName=names.reconcile_dead_letters)
     boto3.client("scheduler", REGION).create_schedule(
         Name=names.function("reconcile"),
+        Description="Finds what was lost.",
         ScheduleExpression="rate(5 minutes)",
+        ScheduleExpressionTimezone="Europe/Berlin",
         FlexibleTimeWindow={"Mode": "OFF"},
         Target={
             "Arn": names.arn("lambda", f"function:{names.function('reconcile')}"),

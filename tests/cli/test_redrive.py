@@ -81,6 +81,18 @@ def test_a_dry_run_tells_the_same_changes_nothing_and_hides_nothing(
     assert known_job(stage, job) == job
 
 
+def test_letters_that_show_again_before_all_were_seen_are_counted_once(
+    stage: Stage, commands: Commands, uploads_dlq: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.dead_letters.HIDDEN_S", 0)
+    for number in range(3):
+        put(stage, uploads_dlq, f'{{"number": {number}}}')
+
+    done = commands(*REDRIVE, "--dry-run", "--json")
+
+    assert len(done.json["letters"]) == 3
+
+
 def test_runs_of_reconcile_are_dropped_for_the_next_does_their_work(
     stage: Stage, commands: Commands
 ) -> None:

@@ -224,7 +224,8 @@ def test_a_story_tells_what_it_waits_for_and_what_it_leaves_out(
 
 
 def test_a_stage_is_looked_over(stage: Stage, commands: Commands) -> None:
-    oldest, *_ = [received_job(stage, f"{number}.mp4") for number in range(3)]
+    oldest, other, _ = [received_job(stage, f"{number}.mp4") for number in range(3)]
+    stage.ledger.dispatched(other.job_id, 1, route="r", reason="Only.", backend_ref="x")
     names = stage.names
     put(stage, names.uploads_queue, "{}")
     put(stage, names.dead_letter_queue(names.completions_queue), "{}")
@@ -233,7 +234,7 @@ def test_a_stage_is_looked_over(stage: Stage, commands: Commands) -> None:
 
     assert f"{oldest.job_id[:12]} 0.mp4, RECEIVED, unchanged for" in shown.output
     assert "1 dead letter. Look with: framewright redrive --dry-run --stage dev" in shown.output
-    assert told.json["counts"] == {"RECEIVED": 3}
+    assert told.json["counts"] == {"RECEIVED": 2, "DISPATCHED": 1}
     assert told.json["oldest_open"] == oldest.job_id
     waiting = {name: depth["waiting"] for name, depth in told.json["queues"].items()}
     assert waiting[names.uploads_queue] == 1
