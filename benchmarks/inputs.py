@@ -95,7 +95,9 @@ def make_clips(recipe: Recipe, suffix: str) -> list[Path]:
             gop = packets[number * recipe.gop : (number + 1) * recipe.gop]
             assert gop[0].is_keyframe
             write = _write_mp4 if suffix == ".mp4" else _write_raw
-            write(stream, gop, path)
+            growing = path.with_name(f"{os.getpid()}-{path.name}")
+            write(stream, gop, growing)
+            growing.replace(path)
     return paths
 
 
