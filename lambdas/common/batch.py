@@ -18,10 +18,11 @@ from botocore.exceptions import ClientError
 from lambdas.common.observability import logger, metrics, tracer
 from lambdas.common.queues import Queue
 
-WAITS_S = (30, 120, 480, 1800)
+WAITS_S = (30, 120, 480, 1800, 0)
 """
 Until a failed message comes again, by how often it came. The queue's own visibility timeout is made
 for a slow batch, and far too long for a passing fault; together the waits outlast most outages.
+After the last time there is nothing to wait for: it becomes a dead letter.
 """
 
 Handler = Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse]

@@ -113,7 +113,7 @@ def test_settle_names_the_messages_that_failed_and_does_the_others(
     assert stage.job(job.job_id).state is JobState.SUCCEEDED
 
 
-@pytest.mark.parametrize(("received", "wait_s"), [(1, 30), (2, 120), (5, 1800)])
+@pytest.mark.parametrize(("received", "wait_s"), [(1, 30), (2, 120), (4, 1800), (5, 0)])
 def test_a_message_that_fails_comes_again_sooner_than_its_queue_would_bring_it(
     stage: Stage, load: Load, received: int, wait_s: int
 ) -> None:
