@@ -100,6 +100,11 @@ BOMBS: dict[str, tuple[Callable[[], bytes], RejectionCode, str]] = {
         TOO_LARGE,
         "200,000,000 samples; at most 16,000,000",
     ),
+    "edits_behind_a_box.mp4": (
+        lambda: box(b"abcd") + edited(10_000, 20_000),
+        TOO_LARGE,
+        "200,000,000 samples; at most 16,000,000",
+    ),
     "compressed.mp4": (lambda: mp4(tracks=box(b"cmov", bytes(9))), UNREADABLE, "cmov"),
     "metadata.mp4": (
         lambda: mp4(tracks=box(b"udta", box(b"meta", bytes(20 << 20)))),
