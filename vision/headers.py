@@ -18,8 +18,10 @@ from vision.limits import Limits
 
 _KEPT_BOXES = {b"moov", b"moof", b"sidx", b"mfra", b"pssh", b"udta", b"meta", b"uuid"}
 """FFmpeg keeps what they hold; it passes over all others, as it does over what cameras append."""
+_HIDING_BOXES = {b"free", b"hoov"}
+"""FFmpeg takes them for a moov where there is no other and they begin as one."""
 _METADATA_BOXES = {b"udta", b"meta", b"uuid"}
-_INNER_BOXES = {b"trak", b"mdia", b"minf", b"stbl", b"edts", b"traf"}
+_INNER_BOXES = {b"moov", b"moof", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"traf"}
 _MAX_PARTS = 1_000_000
 """Boxes or elements of one file; a day in fragments of half a second has 350,000."""
 _PARAMETERS = "of parameters for decoders"
@@ -85,6 +87,9 @@ def check_claims(path: Path, limits: Limits) -> None:
 def _check_boxes(file: BinaryIO, size_bytes: int, limits: Limits) -> None:
     header_bytes = metadata_bytes = samples = 0
     for kind, start, end in _boxes(file, 0, size_bytes):
+        if kind in _HIDING_BOXES:
+            file.seek(start)
+            kind = b"moov" if file.read(8)[4:] in (b"mvhd", b"cmov") else kind
         if kind not in _KEPT_BOXES:
             continue
         if kind == b"moof":

@@ -59,6 +59,13 @@ def edited(samples: int, edits: int) -> bytes:
     return mp4(count=samples, samples=sizes, edits=box(b"edts", table))
 
 
+def within(kind: bytes, video: bytes) -> bytes:
+    """Put a box of a kind around the one that is there."""
+    start = video.index(kind) - 4
+    end = start + int.from_bytes(video[start : start + 4])
+    return video[:start] + box(kind, video[start:end]) + video[end:]
+
+
 TOO_LARGE, UNREADABLE = RejectionCode.TOO_LARGE, RejectionCode.UNREADABLE
 BOMBS: dict[str, tuple[Callable[[], bytes], RejectionCode, str]] = {
     "pixels_of_parameters.mp4": (
@@ -102,6 +109,16 @@ BOMBS: dict[str, tuple[Callable[[], bytes], RejectionCode, str]] = {
     ),
     "edits_behind_a_box.mp4": (
         lambda: box(b"abcd") + edited(10_000, 20_000),
+        TOO_LARGE,
+        "200,000,000 samples; at most 16,000,000",
+    ),
+    "edits_set_free.mp4": (
+        lambda: edited(10_000, 20_000).replace(b"moov", b"free"),
+        TOO_LARGE,
+        "200,000,000 samples; at most 16,000,000",
+    ),
+    "edits_deep_within.mp4": (
+        lambda: within(b"moov", edited(10_000, 20_000)),
         TOO_LARGE,
         "200,000,000 samples; at most 16,000,000",
     ),
