@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -91,7 +91,7 @@ class DeadLetters:
 
     def each(
         self, queue: DeadLetterQueue, *, wanted: Callable[[Letter], bool] = lambda _: True
-    ) -> Iterator[list[Letter]]:
+    ) -> Generator[list[Letter], None, None]:
         """
         The wanted letters of a queue, some at a time; what is not taken out is shown again at once.
 

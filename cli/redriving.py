@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from cli.dead_letters import DeadLetterQueue, DeadLetters, Letter
@@ -52,11 +53,12 @@ class Redriving:
         """
         for queue in queues:
             about = (lambda letter: _is_about(letter, only)) if only else lambda _: True
-            for letters in self._dead_letters.each(queue, wanted=about):
-                if not self._dry_run:
-                    self._dead_letters.move(letters)
-                self.letters += letters
-                yield len(self.letters)
+            with closing(self._dead_letters.each(queue, wanted=about)) as found:
+                for letters in found:
+                    if not self._dry_run:
+                        self._dead_letters.move(letters)
+                    self.letters += letters
+                    yield len(self.letters)
         for record in failed:
             if self._dry_run or self._redrive(record):
                 self.jobs.append(record)
