@@ -11,6 +11,7 @@ from contracts.pipeline import PipelineSettings
 from contracts.results import AttemptDocument
 from lambdas.common.ledger import JobRecord, Ledger
 from lambdas.common.queues import MAX_DELAY_S, Queue
+from lambdas.common.writing import MAX_NOTE_CHARACTERS
 from lambdas.settle.commit import (
     DamagedAttemptError,
     check_files,
@@ -23,6 +24,7 @@ from lambdas.settle.judge import damaged
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+MAX_CODE_CHARACTERS = 100
 MIN_RETRY_DELAY_S = 2
 """The next attempt's message is sent before the ledger moves, and should not overtake it."""
 CAPACITY_WAIT_S = 60
@@ -43,7 +45,9 @@ class Advancer:
     def record(self, record: JobRecord, completion: Completion) -> None:
         """Record an attempt that ended without a result."""
         job_id, attempt = completion.job_id, completion.attempt
-        code, sentence = completion.code or "", completion.message or ""
+        # A container may have written texts of any length; the ledger's item holds 400 kB.
+        code = (completion.code or "")[:MAX_CODE_CHARACTERS]
+        sentence = (completion.message or "")[:MAX_NOTE_CHARACTERS]
         if attempt < record.first_attempt:
             return  # of a life that the job had before it was begun anew
         if completion.outcome is Outcome.REJECTED:

@@ -40,7 +40,7 @@ class Settled:
 
     Attributes:
         job: As the ledger has it afterwards.
-        ended: Whether the job ended while this message was handled.
+        ended: Whether the job has ended, and nobody had told of it before this message was handled.
     """
 
     job: JobRecord
@@ -104,7 +104,7 @@ class Settler:
             record = self._record(message.job_id)
         if record.state.is_terminal:
             self._conclude(record, message)
-        return Settled(record, ended=record.state.is_terminal and not before.state.is_terminal)
+        return Settled(record, ended=record.state.is_terminal and not before.published)
 
     def _record(self, job_id: str) -> JobRecord:
         record = self.ledger.get(job_id)

@@ -128,7 +128,7 @@ def test_a_crash_anywhere_is_made_good_by_the_next_delivery(
     crashing = CrashOnce(getattr(stage, client), operation, after=after)
     with pytest.raises(CrashError):
         stage.settler(**{client: crashing}).handle(ended)
-    stage.settle(ended)
+    assert stage.settler().handle(ended).ended  # counted by whoever tells of it
     job = stage.job(running.job_id)
     assert (job.state, job.published) == (JobState.SUCCEEDED, True)
     assert [t.state for t in job.history].count(JobState.SUCCEEDED) == 1
@@ -245,6 +245,19 @@ def test_a_rejected_video_is_never_retried(stage: Stage) -> None:
     assert stage.waiting(NAMES.uploads_queue) == 0
     (message,) = told(stage)
     assert message["MessageAttributes"]["code"]["Value"] == "truncated"
+
+
+def test_what_a_container_says_fits_the_ledger_whatever_its_length(stage: Stage) -> None:
+    running = stage.started()
+    rejection = attempt_document(
+        running, outcome=Outcome.REJECTED, code="x" * 500_000, message="y" * 500_000, video=None
+    )
+    prefix = attempt_prefix(running.source.key, running.job_id, 1)
+    stage.put_result(prefix + ATTEMPT_DOCUMENT, to_json(rejection).encode())
+    stage.settle(stage.ended(running))
+    job = stage.job(running.job_id)
+    assert (job.state, job.published) == (JobState.REJECTED, True)
+    assert len(job.code or "") + len(job.message or "") < 2000
 
 
 def _longer(stage: Stage, prefix: str) -> None:
