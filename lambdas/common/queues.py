@@ -7,6 +7,12 @@ from contracts.documents import Document, to_json
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+_ESCAPED = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
+"""
+Keys may hold what SQS does not take; JSON may write it otherwise.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+"""
 MAX_DELAY_S = 900
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-delay-queues.html"""
 
@@ -22,9 +28,8 @@ class Queue:
 
     def send(self, document: Document, *, delay_s: int = 0) -> None:
         """Send a document, visible after a delay of at most `MAX_DELAY_S`."""
-        self._sqs.send_message(
-            QueueUrl=self._resolve(), MessageBody=to_json(document), DelaySeconds=delay_s
-        )
+        body = to_json(document).translate(_ESCAPED)
+        self._sqs.send_message(QueueUrl=self._resolve(), MessageBody=body, DelaySeconds=delay_s)
 
     def postpone(self, receipt_handle: str, delay_s: int) -> None:
         """Let a message that is being handled come again after so long, and no sooner."""

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from contracts.documents import from_dict, to_json
-from contracts.messages import AttemptRequest
+from contracts.documents import from_dict, from_json, to_json
+from contracts.messages import AttemptRequest, Source
 from contracts.outcomes import JobState, RetryCode
 from contracts.requests import JobCheck, ReprocessRequest
+from lambdas.common.queues import Queue
 from lambdas.reconcile.core import Found
 from tests.lambdas.faults import CrashError, CrashOnce
-from tests.lambdas.stage import MP4, NAMES, RECONCILE, Stage
+from tests.lambdas.stage import ACCOUNT, MP4, NAMES, RECONCILE, Stage
 
 LATER = timedelta(hours=1)
 
@@ -120,6 +121,14 @@ def test_an_upload_found_and_its_late_event_are_one_job(stage: Stage) -> None:
     for body in (json.dumps(message), created, json.dumps(message)):
         stage.dispatch(body)
     assert len(stage.jobs()) == len(stage.sagemaker.jobs) == 1
+
+
+def test_a_key_may_hold_characters_that_a_queue_does_not_take(stage: Stage) -> None:
+    source = Source(NAMES.uploads_bucket, "a\uffff\ufffe.mp4", "etag", 1, "v1")
+    Queue(sqs=stage.sqs, name=NAMES.uploads_queue, account=ACCOUNT).send(ReprocessRequest(source))
+    (message,) = stage.sqs.receive_message(QueueUrl=stage.urls[NAMES.uploads_queue])["Messages"]
+    assert message["Body"].isascii()
+    assert from_json(ReprocessRequest, message["Body"]).source == source
 
 
 @pytest.mark.parametrize("age", [timedelta(minutes=4), timedelta(days=15)])
