@@ -119,6 +119,8 @@ def _with_our_code(error: typer.TyperException) -> typer.TyperException:
 
 
 def _show(error: UserError) -> None:
+    from cli.console import plain
+
     typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-    typer.echo(error.what, err=True)
+    typer.echo(plain(error.what), err=True)
     typer.echo(f"  → {error.remedy}", err=True)

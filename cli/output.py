@@ -90,8 +90,8 @@ def sentence(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on one line of standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    """One JSON value on one line of standard output; ASCII alone can steer no terminal."""
+    typer.echo(json.dumps(value, ensure_ascii=sys.stdout.isatty()))
 
 
 def shown_state(state: JobState | None) -> "Text":
