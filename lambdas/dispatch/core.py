@@ -25,7 +25,7 @@ from contracts.messages import (
 )
 from contracts.outcomes import JobState, Outcome, RejectionCode
 from contracts.pipeline import PipelineSettings
-from contracts.requests import ReprocessRequest
+from contracts.requests import JobCheck, ReprocessRequest
 from lambdas.common.backends import Backend, BackendBusyError
 from lambdas.common.ledger import JobRecord, Ledger, new_record
 from lambdas.common.queues import Queue
@@ -154,6 +154,9 @@ class Dispatcher:
         return self._start(record)
 
     def _start(self, record: JobRecord) -> Step:
+        if record.committing is not None:
+            self.completions.send(JobCheck(record.job_id))
+            return Step(Done.DUPLICATE, record.job_id, f"attempt {record.committing} is whole")
         if fault := self._fault(record):
             return self._refuse(record, *fault)
         try:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 READERS = 32
 """A result may name hundreds of thousands of class maps, each far smaller than its round trip."""
 
+MAX_DOCUMENT_BYTES = 64 << 20
+"""Of an attempt.json: some 400,000 files. One that a container made larger must not cost settle its
+memory, time after time."""
+
 _READ_BYTES = 1 << 20
 _CHUNK = 1000
 _NO_VIDEO = "attempt.json tells of success but not of a video"
@@ -44,7 +48,7 @@ def read_attempt(
         DamagedAttemptError: It is not the document of that attempt.
     """
     key = attempt_prefix(record.source.key, record.job_id, attempt) + ATTEMPT_DOCUMENT
-    body = _read(bucket, key, s3=s3)
+    body = _read(bucket, key, s3=s3, max_bytes=MAX_DOCUMENT_BYTES)
     if body is None:
         return None
     try:
@@ -149,13 +153,17 @@ def read_result(
     return None if body is None else from_json(ResultDocument, body)
 
 
-def _read(bucket: str, key: str, *, s3: "S3Client") -> bytes | None:
+def _read(bucket: str, key: str, *, s3: "S3Client", max_bytes: int | None = None) -> bytes | None:
     try:
-        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        response = s3.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if is_absent(error):
             return None
         raise
+    if max_bytes is not None and response["ContentLength"] > max_bytes:
+        size_bytes = response["ContentLength"]
+        raise DamagedAttemptError(f"{key} has {size_bytes} bytes; at most {max_bytes} are read")
+    return response["Body"].read()
 
 
 def _check_file(file: ResultFile, bucket: str, key: str, s3: "S3Client") -> None:

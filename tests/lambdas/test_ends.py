@@ -257,3 +257,15 @@ def test_a_lost_refusal_of_before_is_not_heard_after_the_bytes_came_back(stage: 
     assert stage.dispatch(third).done is Done.DUPLICATE
     again = stage.settle(json.dumps(refusal))  # the old refusal, late
     assert (again.state, again.attempt, again.code) == (JobState.DISPATCHED, 2, None)
+
+
+def test_nothing_is_started_for_an_attempt_that_is_being_committed(stage: Stage) -> None:
+    running = stage.started()
+    stage.ledger().retry(running.job_id, 1, code="job_failed", message="It was only slow.")
+    assert stage.ledger().claim(running.job_id, 1)
+    step = stage.dispatch(to_json(AttemptRequest(running.job_id, 2)))
+    assert step.done is Done.DUPLICATE
+    assert list(stage.sagemaker.jobs) == [NAMES.processing_job(running.job_id, 1)]
+    assert {"schema": JobCheck.SCHEMA, "job_id": running.job_id} in stage.messages(
+        NAMES.completions_queue
+    )

@@ -23,6 +23,7 @@ from contracts.outcomes import JobState, Outcome, RejectionCode, RetryCode
 from contracts.results import AttemptDocument, Engine, ResultDocument
 from contracts.selection import Selection
 from lambdas.common.ledger import JobRecord
+from lambdas.settle.commit import MAX_DOCUMENT_BYTES
 from lambdas.settle.core import NotEndedError
 from tests.lambdas.faults import CrashError, CrashOnce
 from tests.lambdas.stage import DETECTIONS, MP4, NAMES, Stage, attempt_document
@@ -282,7 +283,12 @@ def _half_text(stage: Stage, prefix: str) -> None:
     stage.put_result(prefix + ATTEMPT_DOCUMENT, json.dumps(plain).encode())
 
 
-@pytest.mark.parametrize("damage", [_longer, _altered, _missing, _no_json, _half_text])
+def _too_large(stage: Stage, prefix: str) -> None:
+    text = stage.read_result(prefix + ATTEMPT_DOCUMENT)
+    stage.put_result(prefix + ATTEMPT_DOCUMENT, text + b" " * MAX_DOCUMENT_BYTES)
+
+
+@pytest.mark.parametrize("damage", [_longer, _altered, _missing, _no_json, _half_text, _too_large])
 def test_a_damaged_attempt_is_not_committed_but_made_again(
     stage: Stage, damage: Callable[[Stage, str], None]
 ) -> None:
