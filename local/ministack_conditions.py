@@ -23,6 +23,7 @@ from ministack.services.cloudformation import provisioners  # type: ignore[impor
 from local.ministack_iam import iam_roles
 
 _ENCRYPTION_HEADERS = (
+    "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-customer-algorithm",
 )

@@ -20,9 +20,11 @@ def _foreign_keys(key: kms.IKey) -> tuple[dict[str, dict[str, str]], ...]:
     """Objects under a key that is not the stage's could be stored, but never read by its roles."""
     customer = "s3:x-amz-server-side-encryption-customer-algorithm"
     named = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+    asked = "s3:x-amz-server-side-encryption"
     return (
         {"Null": {customer: "false"}},
         {"Null": {named: "false"}, "StringNotEquals": {named: key.key_arn}},
+        {"Null": {asked: "false", named: "true"}},  # S3's own key, or the account's aws/s3
     )
 
 

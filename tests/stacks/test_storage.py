@@ -92,10 +92,14 @@ def test_nothing_is_stored_under_a_key_that_the_stages_roles_cannot_use(purpose:
     policies = properties("dev", "AWS::S3::BucketPolicy").values()
     (policy,) = [p for p in policies if f"{purpose.capitalize()}" in str(p["Bucket"])]
     denied = [s for s in statements(policy) if s["Action"] == "s3:PutObject"]
-    assert [s["Effect"] for s in denied] == ["Deny", "Deny"]
+    assert [s["Effect"] for s in denied] == ["Deny", "Deny", "Deny"]
     assert [s["Condition"]["Null"] for s in denied] == [
         {"s3:x-amz-server-side-encryption-customer-algorithm": "false"},
         {"s3:x-amz-server-side-encryption-aws-kms-key-id": "false"},
+        {
+            "s3:x-amz-server-side-encryption": "false",
+            "s3:x-amz-server-side-encryption-aws-kms-key-id": "true",
+        },
     ]
     (named,) = denied[1]["Condition"]["StringNotEquals"].values()
     assert "KeyE447D366" in text(named)

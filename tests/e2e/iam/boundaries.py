@@ -176,7 +176,11 @@ def _of_buckets(names: Names) -> Iterator[Boundary]:
                 {"Bucket": bucket, "Key": "mine"},
                 widened=True,
             )
-        for what, options in {"a foreign key": kms, "a key that only its sender has": own}.items():
+        for what, options in {
+            "a foreign key": kms,
+            "a key that only its sender has": own,
+            "S3's own key": {"ServerSideEncryption": "AES256"},
+        }.items():
             yield Boundary(
                 ADMINISTRATOR,
                 f"write to {bucket} under {what}",
