@@ -23,7 +23,8 @@ def pause(stage: Stage = "local", everything: Everything = False, as_json: Json 
     Start no more jobs: uploads wait in their queue, for fourteen days at most.
 
     What runs already ends, and is committed. Reconcile rests, so that it does not ask again for
-    what is meant to wait. A deployment leaves a pause as it is.
+    what is meant to wait. A deployment that changes the schedule or how a queue is read may end
+    the pause: look at `framewright status` after it.
     """
     from cli.stage import open_stage
     from cli.switches import Switches
