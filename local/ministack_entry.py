@@ -98,6 +98,8 @@ if __name__ == "__main__":
     if app.AUTH:
         ministack_iam.install()
         ministack_conditions.install()
+        # With TLS it would take port 443 too, where clients of Cognito look for it.
+        app._port_is_bindable = lambda *_: False
     if app.PERSIST_STATE:
         ministack_durability.install()
     app.app = application

@@ -38,7 +38,7 @@ class EnforcedStage(LocalStage):
         kms = cloud.client("kms")
         self.key = kms.describe_key(KeyId=self.names.key_alias)["KeyMetadata"]["Arn"]
         self.settings = self._settings()
-        long = VideoSpec(frame_count=600)
+        long = VideoSpec(size=(640, 360), frame_count=600)  # half a minute to look at all of it
         self.long_video = make_video(folder / "long.mp4", long).read_bytes()
         self.video = make_video(folder / "video.mp4", VideoSpec(frame_count=12)).read_bytes()
         after_moov(folder / "broken.mp4")

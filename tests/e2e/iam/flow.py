@@ -18,7 +18,7 @@ from contracts.messages import (
     Source,
 )
 from contracts.outcomes import JobState, Outcome, RejectionCode
-from lambdas.common.record import new_record, utc_now
+from lambdas.common.record import JobRecord, new_record, utc_now
 from tests.e2e.iam.enforced import EnforcedStage
 from tests.e2e.stage import object_created
 
@@ -84,6 +84,7 @@ class _Flow:
             stage.sqs.send_message(QueueUrl=url, MessageBody='{"schema": "none of ours"}')
         self._expected["busy"] = self._busy(f"{self._prefix}/busy.mp4")
         self._expected["lost"] = self._lost(f"{self._prefix}/lost.mp4")
+        self._expected["unstarted"] = self._unstarted(f"{self._prefix}/unstarted.mp4")
         for name, step in steps.items():
             self._expected[name] = step(f"{self._prefix}/{name}.mp4")
         self._to_cancel = self._expected["cancelled"].job_id
@@ -170,6 +171,24 @@ class _Flow:
 
     def _lost(self, key: str) -> Expected:
         """An upload whose event never came; only reconcile can find it."""
+        source = self._upload_unheard(key)
+        return Expected(key, self._stage.job_of(source), JobState.SUCCEEDED)
+
+    def _unstarted(self, key: str) -> Expected:
+        """A job that the ledger takes for running and SageMaker does not know."""
+        stage = self._stage
+        source = self._upload_unheard(key)
+        record = self._enter(source)
+        stage.ledger.dispatched(
+            record.job_id,
+            1,
+            route="processing",
+            reason="It was.",
+            backend_ref=stage.names.processing_job(record.job_id, 1),
+        )
+        return Expected(key, record.job_id, JobState.SUCCEEDED, attempt=2)
+
+    def _upload_unheard(self, key: str) -> Source:
         stage = self._stage
         events = stage.cloud.client("events")
         rules = [rule["Name"] for rule in events.list_rules()["Rules"]]
@@ -178,12 +197,10 @@ class _Flow:
         source = stage.source(key, stage.video)
         for rule in rules:
             events.enable_rule(Name=rule)
-        return Expected(key, stage.job_of(source), JobState.SUCCEEDED)
+        return source
 
-    def _forgotten(self, key: str) -> Expected:
-        """A job in the ledger whose message was lost."""
+    def _enter(self, source: Source) -> JobRecord:
         stage = self._stage
-        source = Source(stage.names.uploads_bucket, key, "0" * 32, 100, "no-such-version")
         record = new_record(
             job_id=stage.job_of(source),
             source=source,
@@ -192,6 +209,13 @@ class _Flow:
             now=utc_now(),
         )
         stage.ledger.create(record)
+        return record
+
+    def _forgotten(self, key: str) -> Expected:
+        """A job in the ledger whose message was lost."""
+        stage = self._stage
+        source = Source(stage.names.uploads_bucket, key, "0" * 32, 100, "no-such-version")
+        self._enter(source)
         return self._rejected(source, RejectionCode.SOURCE_MISSING)
 
     def _cancelled(self, key: str) -> Expected:

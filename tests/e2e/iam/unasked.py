@@ -26,6 +26,7 @@ _UNASKED: tuple[tuple[str, str, str, str], ...] = (
     ("*-processing-*", "s3:AbortMultipartUpload", "*", "outputs go up in one part here"),
     ("*-processing-*", "s3:ListBucket", "*uploads*", "a manifest's keys are not listed here"),
     ("*", "xray:*", "*", "tracing is off in this stage"),
+    ("key", "kms:DescribeKey", "*", "the account's statement admits whoever's role allows it"),
     ("*-settle-*", "kms:DescribeKey", "*", _CRYPTO),  # dispatch needs it to start a job
     ("*-reconcile-*", "kms:DescribeKey", "*", _CRYPTO),
     ("*-processing-*", "kms:DescribeKey", "*", _CRYPTO),
