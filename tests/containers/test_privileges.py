@@ -27,7 +27,8 @@ RUN_AS = f"{NOBODY}:{NOBODY}"
 # Loaded beforehand, because a checkout in a private home is not readable for that user.
 _ENTRY_POINT = """
 import sys
-import containers.processing.run, encodings.ascii
+import containers.processing.attempt, containers.processing.run, encodings.ascii
+import vision.models.people
 from containers.processing.__main__ import main, os, parse_arguments
 parse_arguments([])
 print_status = sys.argv.pop(1) == "status"
