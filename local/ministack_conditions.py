@@ -5,7 +5,7 @@ Where MiniStack decides otherwise than IAM does; runs inside MiniStack when it e
   https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 * A bucket's policy may speak of the key that a request names.
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
-* Its CloudFormation forgets the keys of topics and of global tables.
+* Its CloudFormation forgets the keys of buckets, of topics and of global tables.
 * S3 tells only those who may list a bucket that an object is missing; others hear 403.
   https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 """
@@ -17,7 +17,7 @@ from ministack import app  # type: ignore[import-not-found]
 from ministack.core import iam_actions  # type: ignore[import-not-found]
 from ministack.core import iam_evaluator as iam
 from ministack.core.responses import get_region  # type: ignore[import-not-found]
-from ministack.services import dynamodb, sns  # type: ignore[import-not-found]
+from ministack.services import dynamodb, s3, sns  # type: ignore[import-not-found]
 from ministack.services.cloudformation import provisioners  # type: ignore[import-not-found]
 
 from local.ministack_iam import iam_roles
@@ -38,7 +38,11 @@ def install() -> None:
     iam._resolve_condition_key = resolve_condition_key
     iam_actions.s3_service_context = s3_context
     app.SERVICE_HANDLERS["s3"] = serve_s3
-    for kind, note in (("SNS::Topic", note_topic_key), ("DynamoDB::GlobalTable", note_table_key)):
+    for kind, note in {
+        "S3::Bucket": note_bucket_key,
+        "SNS::Topic": note_topic_key,
+        "DynamoDB::GlobalTable": note_table_key,
+    }.items():
         handlers = provisioners._RESOURCE_HANDLERS[f"AWS::{kind}"]
         handlers["create"] = _noting(handlers["create"], note)
 
@@ -50,6 +54,18 @@ def _noting(create: Callable[..., Any], note: Callable[[Any, str], None]) -> Cal
         return made
 
     return created
+
+
+def note_bucket_key(properties: Any, name: str) -> None:
+    """Give a new bucket the key that its template names."""
+    for rule in properties.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", []):
+        default = rule.get("ServerSideEncryptionByDefault", {})
+        if key := default.get("KMSMasterKeyID"):
+            s3._bucket_encryption[name] = (
+                "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>"
+                f"<SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>{key}</KMSMasterKeyID>"
+                "</ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>"
+            )
 
 
 def note_topic_key(properties: Any, arn: str) -> None:

@@ -84,6 +84,14 @@ class EnforcedStage(LocalStage):
                     VersionId=version["VersionId"],
                 )
 
+    def has_job(self, name: str) -> bool:
+        """Whether SageMaker knows a Processing job."""
+        try:
+            self.sagemaker.describe_processing_job(ProcessingJobName=name)
+        except self.sagemaker.exceptions.ClientError:
+            return False
+        return True
+
     def stop(self, name: str) -> bool:
         """Stop a Processing job; False where there is none that runs."""
         try:

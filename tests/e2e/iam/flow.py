@@ -69,7 +69,7 @@ class _Flow:
         self._started_s = time.time()
         self._known = len(stage.refusals())
         self._expected: dict[str, Expected] = {}
-        self._to_stop: str | None = None
+        self._on_start: dict[str, Callable[[], object]] = {}
         self._to_cancel: str | None = None
         self._reconcile_at_s = time.monotonic() + RECONCILE_S
         self._settled: set[str] = set()
@@ -88,7 +88,6 @@ class _Flow:
         for name, step in steps.items():
             self._expected[name] = step(f"{self._prefix}/{name}.mp4")
         self._to_cancel = self._expected["cancelled"].job_id
-        self._to_stop = stage.names.processing_job(self._expected["retried"].job_id, 1)
 
     def _steps(self) -> Mapping[str, Callable[[str], Expected]]:
         return {
@@ -99,14 +98,17 @@ class _Flow:
             "text": self._text,
             "missing": self._missing,
             "replaced": self._replaced,
+            "deleted": self._deleted,
             "forgotten": self._forgotten,
             "unknown-bundle": self._unknown_bundle,
             "cancelled": self._cancelled,
         }
 
     def _retried(self, key: str) -> Expected:
-        source = self._stage.source(key, self._stage.video)
-        return Expected(key, self._stage.job_of(source), JobState.SUCCEEDED, attempt=2)
+        """Is stopped once, as soon as it runs."""
+        job = self._stage.job_of(self._stage.source(key, self._stage.video))
+        self._on_start[self._stage.names.processing_job(job, 1)] = lambda: None
+        return Expected(key, job, JobState.SUCCEEDED, attempt=2)
 
     def _plain(self, key: str) -> Expected:
         source = self._stage.source(key, self._stage.video)
@@ -164,10 +166,26 @@ class _Flow:
         return self._rejected(source, RejectionCode.SOURCE_MISSING)
 
     def _replaced(self, key: str) -> Expected:
+        """Gets other bytes, as many so that their senders' digests are read, while it runs."""
+        other = self._stage.long_video[:-1] + b"!"
+        return self._stopped(
+            key, lambda: self._upload_unheard(key, other), RejectionCode.SOURCE_REPLACED
+        )
+
+    def _deleted(self, key: str) -> Expected:
+        """Is deleted while it runs."""
+        s3, bucket = self._stage.s3, self._stage.names.uploads_bucket
+        return self._stopped(
+            key, lambda: s3.delete_object(Bucket=bucket, Key=key), RejectionCode.SOURCE_MISSING
+        )
+
+    def _stopped(self, key: str, act: Callable[[], object], code: RejectionCode) -> Expected:
+        """Takes long; something happens to it once it runs, and then it is stopped."""
         stage = self._stage
-        source = stage.source(key, stage.video)
-        stage.source(key, stage.video[:-1] + b"!")  # as long, so that senders' digests are read
-        return self._rejected(source, RejectionCode.SOURCE_REPLACED)
+        source = stage.source(key, stage.long_video, **{METADATA_SELECT: "all"})
+        job = stage.job_of(source, select="all")
+        self._on_start[stage.names.processing_job(job, 1)] = act
+        return Expected(key, job, JobState.REJECTED, code=code)
 
     def _lost(self, key: str) -> Expected:
         """An upload whose event never came; only reconcile can find it."""
@@ -188,15 +206,13 @@ class _Flow:
         )
         return Expected(key, record.job_id, JobState.SUCCEEDED, attempt=2)
 
-    def _upload_unheard(self, key: str) -> Source:
+    def _upload_unheard(self, key: str, body: bytes | None = None) -> Source:
         stage = self._stage
         events = stage.cloud.client("events")
-        rules = [rule["Name"] for rule in events.list_rules()["Rules"]]
-        for rule in rules:
-            events.disable_rule(Name=rule)
-        source = stage.source(key, stage.video)
-        for rule in rules:
-            events.enable_rule(Name=rule)
+        (rule,) = [r["Name"] for r in events.list_rules()["Rules"] if "aws.s3" in r["EventPattern"]]
+        events.disable_rule(Name=rule)
+        source = stage.source(key, body or stage.video)
+        events.enable_rule(Name=rule)
         return source
 
     def _enter(self, source: Source) -> JobRecord:
@@ -252,8 +268,9 @@ class _Flow:
 
     def faults(self) -> list[str]:
         """What is not yet as it must be."""
-        if self._to_stop and self._stage.stop(self._to_stop):
-            self._to_stop = None
+        for name in [name for name in self._on_start if self._stage.has_job(name)]:
+            self._on_start.pop(name)()
+            self._stage.stop(name)
         if (cancelled := self._to_cancel) and self._cancel(cancelled):
             self._to_cancel = None
         if time.monotonic() >= self._reconcile_at_s:
